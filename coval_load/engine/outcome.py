@@ -1,0 +1,81 @@
+"""How a simulation ended: one place turns whatever was raised into one outcome."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import attrs
+
+
+class ErrorKind(enum.StrEnum):
+    """Why a simulation failed. Closed; ordered from the least to the most telling cause."""
+
+    CONNECTION_CLOSED = "connection_closed"
+    NO_RESPONSE = "no_response"
+    SIMULATION_TIMEOUT = "simulation_timeout"
+    AGENT_NOT_READING = "agent_not_reading"
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    CONNECT_TIMEOUT = "connect_timeout"
+    HANDSHAKE_INVALID = "handshake_invalid"
+    INVALID_MESSAGE = "invalid_message"
+    AGENT_ERROR = "agent_error"
+    RATE_LIMITED = "rate_limited"
+    DNS_FAILED = "dns_failed"
+    CONNECTION_REFUSED = "connection_refused"
+    TLS_FAILED = "tls_failed"
+    UPGRADE_REFUSED = "upgrade_refused"
+    AUTHENTICATION_FAILED = "authentication_failed"
+    SETUP_FAILED = "setup_failed"
+    INTERNAL = "internal"
+
+
+class Stage(enum.StrEnum):
+    """Where in its life a simulation was."""
+
+    QUEUE = "queue"
+    SETUP = "setup"
+    CONNECT = "connect"
+    HANDSHAKE = "handshake"
+    CONVERSATION = "conversation"
+    CLOSE = "close"
+
+
+class SimulationFailed(Exception):
+    """The agent, or the way to it, failed. The message says what was expected, what came, what to do."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+@attrs.frozen
+class Failure:
+    """What stands under `error` in `simulations.jsonl`."""
+
+    kind: ErrorKind
+    stage: Stage
+    message: str
+
+
+@attrs.frozen
+class Outcome:
+    """`status` is `completed`, `failed` or `cancelled` (the run ended first)."""
+
+    status: Literal["completed", "failed", "cancelled"]
+    error: Failure | None = None
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Every exception in a group of groups; the exception itself where it is none."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from leaves(member)
+    else:
+        yield error
+
+
+def worst(failures: Iterable[Failure]) -> Failure:
+    """The highest-ranking cause: a decode error that also closed the channel is not a hang-up."""
+    ranks = list(ErrorKind)
+    return max(failures, key=lambda failure: ranks.index(failure.kind))
