@@ -1,0 +1,130 @@
+"""One metric's values in fixed memory: a week of soak takes no more of it than a minute."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
+
+HIGHEST_US = 3_600_000_000
+"""One hour in microseconds: the histogram holds 1 us to this with three significant digits."""
+
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
+
+_PENDING_AT_MOST = 4096
+_SUB_BUCKET_BITS = 11  # 2,048 sub-buckets are what three significant digits take
+
+
+def _new_histogram() -> Any:
+    return HdrHistogram(1, HIGHEST_US, 3)
+
+
+@attrs.define
+class Distribution:
+    """Durations in seconds, kept in an HdrHistogram of microseconds.
+
+    A single `record` into the histogram costs 1 us or more, so values gather in a list first and are
+    counted in bulk: when 4,096 are there, when `settle` is called (each second), and before any reading.
+    """
+
+    clamped: int = attrs.field(default=0, init=False)
+    """Values above one hour, kept as one hour, and values that are not a number, left out."""
+    _pending: list[float] = attrs.field(factory=list, init=False)
+    _histogram: Any = attrs.field(factory=_new_histogram, init=False)
+    _counts: NDArray[np.uint64] = attrs.field(init=False)
+    _sum_us: float = attrs.field(default=0.0, init=False)
+    _min_us: int = attrs.field(default=sys.maxsize, init=False)
+    _max_us: int = attrs.field(default=0, init=False)
+
+    @_counts.default
+    def _view_of_counts(self) -> NDArray[np.uint64]:
+        return np.frombuffer(self._histogram.counts, dtype=np.uint64)
+
+    def record(self, seconds: float) -> None:
+        """Keep one value: below 0 as 0, above one hour as one hour (see `clamped`)."""
+        self._pending.append(seconds)
+        if len(self._pending) >= _PENDING_AT_MOST:
+            self.settle()
+
+    def record_many(self, seconds: Iterable[float]) -> None:
+        """Keep each value as `record` does."""
+        self._pending.extend(seconds)
+        if len(self._pending) >= _PENDING_AT_MOST:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what has gathered; takes some 100 us for 4,096 values."""
+        if not self._pending:
+            return
+        values = np.rint(np.array(self._pending, dtype=np.float64) * 1e6)
+        self._pending.clear()
+        if not np.isfinite(values).all() or values.max() > HIGHEST_US:
+            self.clamped += int(np.count_nonzero(~(values <= HIGHEST_US)))
+            values = values[~np.isnan(values)]
+        if values.size:
+            self._count(np.clip(values, 0, HIGHEST_US).astype(np.int64))
+
+    def _count(self, values_us: NDArray[np.int64]) -> None:
+        # HdrHistogram's own index (`_counts_index_for`), for many values at once: frexp gives the bit length.
+        _, bits = np.frexp((values_us | ((1 << _SUB_BUCKET_BITS) - 1)).astype(np.float64))
+        bucket = bits.astype(np.int64) - _SUB_BUCKET_BITS
+        index = (bucket << (_SUB_BUCKET_BITS - 1)) + (values_us >> bucket)
+        found, times = np.unique(index, return_counts=True)
+        self._counts[found] += times.astype(np.uint64)
+        self._note(values_us.size, float(values_us.sum()), int(values_us.min()), int(values_us.max()))
+
+    def _note(self, count: int, sum_us: float, min_us: int, max_us: int) -> None:
+        self._sum_us += sum_us
+        self._min_us = min(self._min_us, min_us)
+        self._max_us = max(self._max_us, max_us)
+        # What HdrHistogram keeps beside its counts; `encode` reads them.
+        self._histogram.total_count += count
+        self._histogram.min_value = self._min_us
+        self._histogram.max_value = self._max_us
+
+    @property
+    def count(self) -> int:
+        """How many values were kept."""
+        self.settle()
+        return int(self._histogram.total_count)
+
+    def percentile(self, percent: float) -> float | None:
+        """The value in seconds that `percent` (0 to 100) of all values do not exceed; None without values."""
+        if not self.count:
+            return None
+        rank = self._histogram.get_target_count_at_percentile(percent)
+        index = int(np.searchsorted(np.cumsum(self._counts), rank))
+        value = self._histogram.get_value_from_index(index)
+        highest: int = self._histogram.get_highest_equivalent_value(value)
+        return max(min(highest, self._max_us), self._min_us) / 1e6
+
+    def summary(self) -> dict[str, Any]:
+        """What stands under the metric's name in `summary.json`; only for one that has values."""
+        return {
+            "unit": "s",
+            "count": self.count,
+            "min": self._min_us / 1e6,
+            "mean": round(self._sum_us / self.count / 1e6, 9),
+            **{name: self.percentile(percent) for name, percent in PERCENTILES.items()},
+            "max": self._max_us / 1e6,
+            "histogram": self._histogram.encode().decode("ascii"),
+        }
+
+    def merge(self, summary: dict[str, Any]) -> None:
+        """Add the values of another `summary()`; raises ValueError where its histogram has another range."""
+        other = HdrHistogram.decode(summary["histogram"])
+        if len(other.counts) != self._counts.size or other.significant_figures != 3:
+            raise ValueError(
+                f"expected a histogram of 1 to {HIGHEST_US} with 3 digits, got one of "
+                f"{other.lowest_trackable_value} to {other.highest_trackable_value} with "
+                f"{other.significant_figures}; only runs of the same release can be merged"
+            )
+        self.settle()
+        self._counts += np.frombuffer(other.counts, dtype=np.uint64)
+        count = int(other.get_total_count())
+        if count:
+            low, high = round(summary["min"] * 1e6), round(summary["max"] * 1e6)
+            self._note(count, summary["mean"] * count * 1e6, low, high)

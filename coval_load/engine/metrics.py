@@ -1,0 +1,152 @@
+"""Every metric and counter by name: what is measured, from when to when. `docs/metrics.md` lists the same."""
+
+from typing import Literal
+
+import attrs
+
+QUEUE_TIME = "queue_time"
+SETUP_TIME = "setup_time"
+CONNECT_TIME = "connect_time"
+HANDSHAKE_TIME = "handshake_time"
+GREETING_LATENCY = "greeting_latency"
+RESPONSE_LATENCY = "response_latency"
+TTFB_AUDIO = "ttfb_audio"
+LEADING_SILENCE = "leading_silence"
+RESPONSE_TIME = "response_time"
+TURN_TIME = "turn_time"
+TTFT = "ttft"
+INTER_CHUNK_LATENCY = "inter_chunk_latency"
+BARGE_IN_STOP_LATENCY = "barge_in_stop_latency"
+AUDIO_UNDERRUN = "audio_underrun"
+PING_TIME = "ping_time"
+SEND_LATENESS = "send_lateness"
+LOOP_LAG = "loop_lag"
+GC_PAUSE = "gc_pause"
+SIMULATION_TIME = "simulation_time"
+
+OFFERED = "offered"
+STARTED = "started"
+COMPLETED = "completed"
+FAILED = "failed"
+CANCELLED = "cancelled"
+TURNS = "turns"
+MESSAGES_SENT = "messages_sent"
+MESSAGES_RECEIVED = "messages_received"
+MESSAGES_IGNORED = "messages_ignored"
+BYTES_SENT = "bytes_sent"
+BYTES_RECEIVED = "bytes_received"
+FRAMES_SENT = "frames_sent"
+FRAMES_SKIPPED = "frames_skipped"
+AGENT_INTERRUPTIONS = "agent_interruptions"
+ROWS_LOST = "rows_lost"
+SAMPLES_CLAMPED = "samples_clamped"
+
+TWINNED = (
+    SETUP_TIME,
+    CONNECT_TIME,
+    GREETING_LATENCY,
+    RESPONSE_LATENCY,
+    TTFB_AUDIO,
+    RESPONSE_TIME,
+    TURN_TIME,
+    BARGE_IN_STOP_LATENCY,
+    SIMULATION_TIME,
+)
+"""Measured from an action of ours, so each is measured a second time from when that action was due."""
+
+
+@attrs.frozen
+class Metric:
+    """A duration that is recorded many times; `definition` says from when to when."""
+
+    name: str
+    definition: str
+    unit: Literal["s"] = "s"
+
+
+@attrs.frozen
+class Counter:
+    """A number that only grows."""
+
+    name: str
+    definition: str
+    unit: Literal["1", "bytes"] = "1"
+
+
+def scheduled(name: str) -> str:
+    """The name of the twin of a metric that is one of `TWINNED`."""
+    return f"scheduled_{name}"
+
+
+def _twin(metric: Metric) -> Metric:
+    definition = f"as `{metric.name}`, measured from when the action it starts with was due"
+    return Metric(scheduled(metric.name), definition)
+
+
+_MEASURED = (
+    Metric(QUEUE_TIME, "simulation due -> its place under the agent's limit was got"),
+    Metric(SETUP_TIME, "HTTP-first or initialization request sent -> its answer read"),
+    Metric(CONNECT_TIME, "dial -> WebSocket upgrade done"),
+    Metric(HANDSHAKE_TIME, "upgrade done -> ready message of the agent"),
+    Metric(
+        GREETING_LATENCY,
+        "handshake done -> first audible sample, or first text, of an agent that speaks first",
+    ),
+    Metric(
+        RESPONSE_LATENCY,
+        "voice: the caller's last audible sample was due -> first audible sample of the agent; "
+        "chat: message sent -> first text",
+    ),
+    Metric(
+        TTFB_AUDIO,
+        "the caller's last audible sample was due -> arrival of the agent's first audio, audible or not",
+    ),
+    Metric(LEADING_SILENCE, "arrival of the agent's first audio -> its first audible sample"),
+    Metric(RESPONSE_TIME, "message sent -> last text of the reply, the quiet period not counted"),
+    Metric(TURN_TIME, "start of the caller's turn -> end of the agent's"),
+    Metric(TTFT, "request sent -> first non-empty content of a streamed reply"),
+    Metric(INTER_CHUNK_LATENCY, "a non-empty chunk of a streamed reply -> the next one"),
+    Metric(BARGE_IN_STOP_LATENCY, "onset of the caller over the agent -> last audible sample of the agent"),
+    Metric(AUDIO_UNDERRUN, "longest time a player would have run dry within one turn of the agent"),
+    Metric(PING_TIME, "WebSocket ping sent -> its pong"),
+    Metric(SEND_LATENESS, "a frame was due -> it was handed to the kernel"),
+    Metric(LOOP_LAG, "a wake-up of the generator was due -> it came"),
+    Metric(GC_PAUSE, "Python's garbage collector stopped the generator -> it went on"),
+    Metric(SIMULATION_TIME, "dial -> closed"),
+)
+
+METRICS = {
+    metric.name: metric
+    for metric in (*_MEASURED, *(_twin(metric) for metric in _MEASURED if metric.name in TWINNED))
+}
+"""Every metric by its name, twins included."""
+
+SIMULATION_COUNTS = {
+    counter.name: counter
+    for counter in (
+        Counter(OFFERED, "simulations that were due"),
+        Counter(STARTED, "simulations that dialled"),
+        Counter(COMPLETED, "simulations that went through all their turns"),
+        Counter(FAILED, "simulations that ended in an error; `errors` counts them by kind"),
+        Counter(CANCELLED, "simulations that the end of the run cut off"),
+    )
+}
+"""What stands under `counts` in `summary.json`."""
+
+COUNTERS = {
+    counter.name: counter
+    for counter in (
+        Counter(TURNS, "turns that the caller took"),
+        Counter(MESSAGES_SENT, "messages sent, frames of audio included"),
+        Counter(MESSAGES_RECEIVED, "messages received, frames of audio included"),
+        Counter(MESSAGES_IGNORED, "readable messages that the agent's options give no meaning to"),
+        Counter(BYTES_SENT, "bytes of messages sent, before WebSocket framing and TLS", "bytes"),
+        Counter(BYTES_RECEIVED, "bytes of messages received, after WebSocket framing and TLS", "bytes"),
+        Counter(FRAMES_SENT, "frames of the caller's audio handed to the kernel"),
+        Counter(FRAMES_SKIPPED, "frames so late that they were left out"),
+        Counter(AGENT_INTERRUPTIONS, "times the agent became audible while the caller still spoke"),
+        Counter(ROWS_LOST, "lines of `simulations.jsonl` that the disk did not take"),
+        Counter(SAMPLES_CLAMPED, "measurements above one hour, kept as one hour, or not a number, left out"),
+    )
+}
+"""What stands under `counters` in `summary.json`."""

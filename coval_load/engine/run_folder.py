@@ -1,0 +1,186 @@
+"""The folder that a run leaves behind: `run.json`, `summary.json`, `simulations.jsonl`, `recordings/`."""
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from coval_load import __version__
+from coval_load.engine.plain_json import dump_json
+from coval_load.faults import Fault, Faulty
+
+RUNS = Path("coval-runs")
+"""Where runs go that name no folder of their own."""
+
+_VERSIONS_OF = ("trio", "websockets", "httpx", "orjson", "numpy", "samplerate", "av", "hdrhistogram")
+_SLUG_AT_MOST = 60
+
+
+@attrs.define
+class RunFolder:
+    """One run's folder. Made by `create`; the calls write small files and block for as long as that takes."""
+
+    path: Path
+    name: str
+    started_utc: datetime
+    _run: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False)
+
+    @property
+    def run_file(self) -> Path:
+        """`run.json`."""
+        return self.path / "run.json"
+
+    @property
+    def summary_file(self) -> Path:
+        """`summary.json`."""
+        return self.path / "summary.json"
+
+    @property
+    def simulations_file(self) -> Path:
+        """`simulations.jsonl`."""
+        return self.path / "simulations.jsonl"
+
+    def recording(self, simulation_output_id: str) -> Path:
+        """Where a simulation's recording goes; makes the folder of recordings."""
+        folder = self.path / "recordings"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{simulation_output_id}.wav"
+
+    def begin(self, plan: Mapping[str, Any], monotonic_start: float) -> None:
+        """Write `run.json`: `plan` as resolved and masked, the clock at the start in seconds."""
+        self._run = {
+            "name": self.name,
+            "plan": dict(plan),
+            "versions": _versions(),
+            "machine": _machine(),
+            "started": iso_utc(self.started_utc),
+            "monotonic_start": monotonic_start,
+            "ended": None,
+            "exit_code": None,
+        }
+        write_atomically(self.run_file, dump_json(self._run, indented=True))
+
+    def finish(self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int) -> dict[str, Any]:
+        """Write `summary.json` and the end into `run.json`; returns the latter as written."""
+        write_atomically(self.summary_file, dump_json(dict(summary), indented=True))
+        self._run |= {"ended": iso_utc(ended_utc), "exit_code": exit_code}
+        write_atomically(self.run_file, dump_json(self._run, indented=True))
+        return dict(self._run)
+
+
+def create(out: Path | None, name: str, started_utc: datetime) -> RunFolder:
+    """Make the folder of a run: `out`, or `coval-runs/<UTC time>-<name>` where None.
+
+    Error handling: Faulty where `out` has a run in it already, is a file, or can't be made.
+    """
+    try:
+        path = _take(out) if out else _make_new(started_utc, name)
+    except OSError as error:
+        raise Faulty([_unusable(out or RUNS, f"the system said: {error.strerror or error}")]) from error
+    return RunFolder(path, name, started_utc)
+
+
+def _take(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        raise Faulty([_unusable(out, "there is a file of that name")])
+    out.mkdir(parents=True, exist_ok=True)
+    for left_behind in ("run.json", "summary.json", "simulations.jsonl"):
+        if (out / left_behind).exists():
+            raise Faulty([_unusable(out, "it has a run in it already")])
+    # Two runs that start at once find no run here; only one of them can make this file.
+    try:
+        (out / "run.json").touch(exist_ok=False)
+    except FileExistsError:
+        raise Faulty([_unusable(out, "another run took it just now")]) from None
+    return out
+
+
+def _make_new(started_utc: datetime, name: str) -> Path:
+    stem = f"{started_utc.astimezone(UTC):%Y%m%dT%H%M%SZ}-{slug(name)}"
+    RUNS.mkdir(parents=True, exist_ok=True)
+    attempt = 1
+    while True:
+        path = RUNS / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            attempt += 1
+        else:
+            return path
+
+
+def _unusable(folder: Path, why: str) -> Fault:
+    return Fault("", f"expected a folder for this run at {folder}, but {why}; give another one with --out")
+
+
+def slug(name: str) -> str:
+    """`name` as it may stand in a path on any system; `run` where nothing of it may."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:_SLUG_AT_MOST].strip("-") or "run"
+
+
+def iso_utc(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` with `content`: a reader, or a crash, finds the old file or the new one, whole."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of `simulations.jsonl`, one at a time; a last line that a kill tore off is left out.
+
+    Error handling: ValueError, naming the line, where any other line is no JSON object.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            if line == b"\n":
+                continue
+            yield _row(path, number, line)
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {number}: expected JSON, got {line[:80]!r}: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"{path}, line {number}: expected a JSON object, got {line[:80]!r}")
+    return row
+
+
+def _versions() -> dict[str, str]:
+    versions = {"coval_load": __version__, "python": platform.python_version()}
+    for package in _VERSIONS_OF:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _machine() -> dict[str, Any]:
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return {
+        "platform": platform.platform(),
+        "architecture": platform.machine(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "cpus": os.cpu_count(),
+        "cpus_usable": usable,
+    }
