@@ -1,0 +1,187 @@
+"""A conversation as a listener in the middle heard it: 16 kHz stereo WAV, caller left, agent right."""
+
+import struct
+from collections import deque
+from concurrent.futures import Executor, Future
+from io import BufferedWriter
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 16_000
+AHEAD_AT_MOST_S = 600
+"""How much of one side may lie in the future, as an agent may send faster than it is heard: 19 MB."""
+
+BEHIND_AT_MOST = 16
+"""How many batches of two seconds may wait for the disk: 2 MB for each recording."""
+
+_FLUSH_EVERY = 2 * SAMPLE_RATE_HZ
+_BYTES_PER_MOMENT = 4  # two channels of 16 bits
+_UNKNOWN_SIZE = 0xFFFFFFFF  # what a WAV that is still being written states; players read to the file's end
+_HEADER_BYTES = 44
+
+
+def wav_header(data_bytes: int) -> bytes:
+    """The 44 bytes before the samples (RIFF, `fmt ` of PCM, `data`), sizes capped at what 32 bits hold."""
+    size = min(data_bytes, _UNKNOWN_SIZE)
+    riff = min(size + _HEADER_BYTES - 8, _UNKNOWN_SIZE)
+    rate = SAMPLE_RATE_HZ
+    form = struct.pack("<HHIIHH", 1, 2, rate, rate * _BYTES_PER_MOMENT, _BYTES_PER_MOMENT, 16)
+    return b"RIFF%bWAVEfmt %b%bdata%b" % (
+        struct.pack("<I", riff),
+        struct.pack("<I", len(form)),
+        form,
+        struct.pack("<I", size),
+    )
+
+
+@attrs.define
+class _Side:
+    """One channel's sound from `begin` on (in samples since the recording's start)."""
+
+    begin: int = 0
+    _chunks: list[NDArray[np.int16]] = attrs.field(factory=list)
+    _end: int = 0
+
+    def place(self, pcm: bytes, at: int) -> None:
+        samples = np.frombuffer(pcm[: len(pcm) & ~1], dtype="<i2")
+        room = self.begin + AHEAD_AT_MOST_S * SAMPLE_RATE_HZ - self._end
+        gap = min(max(at - self._end, 0), max(room, 0))
+        samples = samples[: max(room - gap, 0)]
+        if gap:
+            self._chunks.append(np.zeros(gap, dtype=np.int16))
+        self._chunks.append(samples)
+        self._end += gap + samples.size
+
+    def take_until(self, end: int) -> NDArray[np.int16]:
+        """The sound from `begin` to `end`, silence where there is none; `begin` moves to `end`."""
+        taken = np.zeros(end - self.begin, dtype=np.int16)
+        sound = np.concatenate(self._chunks) if self._chunks else taken[:0]
+        heard = sound[: taken.size]
+        taken[: heard.size] = heard
+        self._chunks = [sound[heard.size :].copy()] if sound.size > heard.size else []
+        self.begin = end
+        self._end = max(self._end, end)
+        return taken
+
+
+@attrs.define
+class _WavFile:
+    """The file; its calls run one after another in the writer's thread and never raise."""
+
+    path: Path
+    fault: OSError | None = None
+    _file: BufferedWriter | None = None
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(self.path.name + ".part")
+
+    def write(self, offset: int, left: NDArray[np.int16], right: NDArray[np.int16]) -> None:
+        """Write at `offset` bytes of sound, so that a batch that was left out stays a hole: silence."""
+        try:
+            if self._file is None:
+                self._file = self.part.open("wb")
+                self._file.write(wav_header(_UNKNOWN_SIZE))
+            self._file.seek(_HEADER_BYTES + offset)
+            self._file.write(np.column_stack((left, right)).astype("<i2").tobytes())
+            self._file.flush()
+        except OSError as error:
+            self.fault = self.fault or error
+
+    def complete(self, data_bytes: int) -> None:
+        if self._file is None:
+            return
+        try:
+            with self._file as file:
+                file.truncate(_HEADER_BYTES + data_bytes)
+                file.seek(0)
+                file.write(wav_header(data_bytes))
+            self.part.replace(self.path)
+        except OSError as error:
+            self.fault = self.fault or error
+
+
+@attrs.define
+class StereoRecording:
+    """Both sides of one conversation, put where they were heard and streamed to `path`.
+
+    `started_at` is the clock's reading (seconds) that the file begins with. Sound is mono 16-bit
+    little-endian PCM at 16 kHz. While it grows the file is called `<path>.part`; `close` gives it its name.
+    All calls are quick: the disk is written to by `writer`, which must run one call at a time, in order
+    (a `ThreadPoolExecutor(1)` shared by all recordings), and be open for as long as this is.
+
+    Error handling: nothing is raised for the disk's sake; `fault` holds the first error once there is one,
+    and what could not be written is a hole of silence.
+    """
+
+    path: Path
+    started_at: float
+    _writer: Executor
+    _caller: _Side = attrs.field(factory=_Side, init=False)
+    _agent: _Side = attrs.field(factory=_Side, init=False)
+    _written: int = attrs.field(default=0, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _waiting: deque[Future[None]] = attrs.field(factory=deque, init=False)
+    _wav: _WavFile = attrs.field(init=False)
+
+    @_wav.default
+    def _at_path(self) -> _WavFile:
+        return _WavFile(self.path)
+
+    @property
+    def fault(self) -> OSError | None:
+        """The first thing that went wrong on disk."""
+        return self._wav.fault
+
+    def caller(self, pcm16k: bytes, at: float) -> None:
+        """Place what the caller said, heard from `at` on; see `agent`."""
+        self._place(self._caller, pcm16k, at)
+
+    def agent(self, pcm16k: bytes, at: float) -> None:
+        """Place what the agent said, heard from `at` on.
+
+        What overlaps with sound that is placed already, or lies before the last `flush`, comes right after
+        it; a gap is silence. What lies more than ten minutes ahead of the last `flush` is left out.
+        """
+        self._place(self._agent, pcm16k, at)
+
+    def _place(self, side: _Side, pcm16k: bytes, at: float) -> None:
+        if not self._closed:
+            side.place(pcm16k, self._sample(at))
+
+    def _sample(self, at: float) -> int:
+        return max(round((at - self.started_at) * SAMPLE_RATE_HZ), 0)
+
+    def flush(self, now: float) -> None:
+        """Hand what was heard before `now` to the writer, once it is two seconds or more.
+
+        Call it as often as is handy: nothing before `now` can change any more.
+        """
+        if self._sample(now) - self._written >= _FLUSH_EVERY:
+            self._hand_over(self._sample(now))
+
+    def close(self, now: float) -> None:
+        """Write the rest up to `now`, complete the header and give the file its name.
+
+        What would have been heard later is left out. Placing, flushing and closing after this do nothing.
+        """
+        if self._closed:
+            return
+        self._hand_over(max(self._sample(now), self._written))
+        self._closed = True
+        self._writer.submit(self._wav.complete, self._written * _BYTES_PER_MOMENT)
+
+    def _hand_over(self, end: int) -> None:
+        if self._closed:
+            return
+        left, right = self._caller.take_until(end), self._agent.take_until(end)
+        offset, self._written = self._written * _BYTES_PER_MOMENT, end
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        if len(self._waiting) < BEHIND_AT_MOST:
+            self._waiting.append(self._writer.submit(self._wav.write, offset, left, right))
+        else:
+            self._wav.fault = self._wav.fault or OSError("the disk does not keep up with the recordings")

@@ -1,0 +1,99 @@
+"""The line that says how a run is going: rewritten in place on a terminal, one every 5 s elsewhere."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+import attrs
+import trio
+
+from coval_load.report.units import clock, duration
+
+ON_TERMINAL_S = 0.25
+ELSEWHERE_S = 5.0
+
+_CLEAR = "\r\x1b[K"
+_PLAIN_WIDTH = 200
+
+
+@attrs.frozen
+class Progress:
+    """How a run is going; times in seconds, percentiles None where nothing was measured yet.
+
+    `total` is how many simulations there will be and `duration_s` how long the run may take; None where
+    the plan does not say.
+    """
+
+    running: int
+    queued: int
+    completed: int
+    failed: int
+    elapsed_s: float
+    total: int | None = None
+    duration_s: float | None = None
+    response_latency_p50_s: float | None = None
+    response_latency_p95_s: float | None = None
+    send_lateness_p99_s: float | None = None
+
+
+def render(progress: Progress, width: int, colour: bool) -> str:
+    """One line without its end, of at most `width - 1` columns: the last one makes some terminals wrap."""
+    done = progress.completed + progress.failed
+    parts = [
+        clock(progress.elapsed_s) + (f"/{clock(progress.duration_s)}" if progress.duration_s else ""),
+        f"{done:,}" + (f"/{progress.total:,}" if progress.total else "") + " done",
+        f"{progress.failed:,} failed",
+        f"{progress.running:,} running" + (f" {progress.queued:,} queued" if progress.queued else ""),
+    ]
+    if progress.response_latency_p50_s is not None:
+        low, high = duration(progress.response_latency_p50_s), duration(progress.response_latency_p95_s)
+        parts.append(f"response p50 {low} p95 {high}")
+    if progress.send_lateness_p99_s is not None:
+        parts.append(f"late p99 {duration(progress.send_lateness_p99_s)}")
+    line = " · ".join(parts)[: max(width - 1, 0)]
+    failed = f"{progress.failed:,} failed"
+    if colour and progress.failed and failed in line:
+        line = line.replace(f" · {failed}", f" · \x1b[31m{failed}\x1b[0m", 1)
+    return line
+
+
+async def show_progress(
+    snapshot: Callable[[], Progress],
+    stream: TextIO,
+    interval: float | None = None,
+    *,
+    terminal_width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Show `snapshot()` on `stream` until cancelled, each `interval` seconds.
+
+    On a terminal the line is rewritten in place four times a second and taken away at the end; a stream
+    that is none gets a plain line each 5 s. `NO_COLOR` set to anything turns colour and rewriting off.
+    A stream that can't be written to any more (a pipe that was closed) ends the display, not the run.
+    """
+    live = stream.isatty() and not environment.get("NO_COLOR")
+    every = interval if interval is not None else ON_TERMINAL_S if live else ELSEWHERE_S
+    due = trio.current_time()
+    try:
+        while _write(stream, _line(snapshot(), terminal_width() if live else None)):
+            due = max(due + every, trio.current_time())
+            await trio.sleep_until(due)
+    finally:
+        if live:
+            _write(stream, _CLEAR)
+
+
+def _line(progress: Progress, terminal_width: int | None) -> str:
+    if terminal_width is None:
+        return render(progress, _PLAIN_WIDTH, colour=False) + "\n"
+    return _CLEAR + render(progress, terminal_width, colour=True)
+
+
+def _write(stream: TextIO, text: str) -> bool:
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):  # the reader of the pipe is gone, or the stream was closed
+        return False
+    return True
