@@ -63,7 +63,7 @@ def write_flac(path: Path, samples: Samples) -> None:
         options = {"flags": "+bitexact", "compression_level": "12"}
         stream = container.add_stream("flac", rate=RATE_HZ, layout="mono", options=options)
         container.flags |= 0x400
-        # Synthetic speech has nothing in its lowest 3 bits that could be heard, and they are a third of the file.
+        # Synthetic speech has nothing to be heard in its lowest 3 bits, a third of the file.
         pcm = (np.round(samples * 32767 / STEP) * STEP).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(pcm[np.newaxis, :], format="s16", layout="mono")
         frame.sample_rate = RATE_HZ
@@ -85,11 +85,13 @@ def main() -> None:
         path = CLIPS / f"{name}.flac"
         write_flac(path, samples)
         total += path.stat().st_size
+        peak = np.abs(samples).max()
         rms = 20 * np.log10(np.sqrt((samples.astype(np.float64) ** 2).mean()))
-        print(
-            f"{name:18} {len(samples) / RATE_HZ:5.2f} s  rms {rms:5.1f} dBFS  peak {np.abs(samples).max():.2f}"
+        line = (
+            f"{name:18} {len(samples) / RATE_HZ:5.2f} s  rms {rms:5.1f} dBFS  peak {peak:.2f}"
             f"  longest pause {longest_pause_s(samples) * 1000:3.0f} ms  {path.stat().st_size:6} bytes"
         )
+        print(line)
     print(f"{total} bytes altogether")
 
 

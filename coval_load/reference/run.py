@@ -1,0 +1,103 @@
+"""A whole reference agent: certificate, port, files, and the server until it is told to stop."""
+
+import json
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+import trustme
+
+from coval_load.reference.chat import ChatAgent
+from coval_load.reference.misbehaviour import Misbehaviour
+from coval_load.reference.options import VOICE, AgentOptions, ServerOptions
+from coval_load.reference.papers import Address, write_papers
+from coval_load.reference.server import BACKLOG, Agent, Server
+from coval_load.reference.stamps import Stamps
+from coval_load.reference.voice import VoiceAgent
+
+
+@attrs.frozen
+class Announcement:
+    """What callers need to know: where the agent is, and the files that were written."""
+
+    endpoint: str
+    setup_url: str
+    agent_file: str
+    plan_file: str
+    ca_file: str | None
+    stamps_file: str | None
+    pid: int
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(attrs.asdict(self))
+
+
+Announce = Callable[[Announcement], None]
+
+
+async def run_reference_agent(options: AgentOptions, server: ServerOptions, announce: Announce) -> None:
+    """Runs until SIGINT or SIGTERM; calls `announce` once the agent can be called.
+
+    Raises OSError, perhaps in a group, where it can't listen or can't write its files.
+    """
+    server.out.mkdir(parents=True, exist_ok=True)
+    agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
+    tls = make_tls(server) if server.use_tls else None
+    with Stamps(server.stamps) as stamps:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_when_told, nursery.cancel_scope)
+            nursery.start_soon(stamps.flush_often)
+            sock = await _bind(server)
+            address = Address.of(options.model_type, server.host, sock.getsockname()[1], server.use_tls)
+            if not refuses_all(options.misbehaviours):
+                taker = Server(agent, options, stamps, tls, address.endpoint)
+                sock.listen(BACKLOG)
+                await nursery.start(partial(trio.serve_listeners, taker.take, [trio.SocketListener(sock)]))
+            announce(_announcement(options, server, address))
+
+
+def make_tls(server: ServerOptions) -> ssl.SSLContext:
+    """A server context with a new certificate; the CA that signed it goes to `ca.pem` in `server.out`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(server.out / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost", "127.0.0.1", "::1").configure_cert(context)
+    return context
+
+
+def refuses_all(misbehaviours: tuple[Misbehaviour, ...]) -> bool:
+    """Whether no connection at all is to be accepted: then nothing listens on the port."""
+    return any(m.kind == "refuse" and m.share == 1 for m in misbehaviours)
+
+
+async def _bind(server: ServerOptions) -> trio.socket.SocketType:
+    infos = await trio.socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, address = infos[0]
+    sock = trio.socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    await sock.bind(address)
+    return sock
+
+
+async def _stop_when_told(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+def _announcement(options: AgentOptions, server: ServerOptions, address: Address) -> Announcement:
+    papers = write_papers(options, server, address)
+    files: dict[str, Any] = {
+        "agent_file": str(papers.agent),
+        "plan_file": str(papers.plan),
+        "ca_file": str(server.out / "ca.pem") if server.use_tls else None,
+        "stamps_file": str(server.stamps) if server.stamps else None,
+    }
+    return Announcement(endpoint=address.endpoint, setup_url=address.setup_url, pid=os.getpid(), **files)

@@ -1,0 +1,86 @@
+"""How a voice agent says something: which messages carry it, and when each of them leaves."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+import pybase64
+import trio
+
+from coval_load.reference.clock import happens_before, now
+from coval_load.reference.line import Line
+from coval_load.reference.options import VoiceOptions
+from coval_load.reference.sound import Samples, fit, lead_in, load_clip, to_mp3, to_mulaw, to_pcm
+
+GREETING = "agent-greeting"
+REPLIES = ("agent-reply-1", "agent-reply-2")
+
+
+@attrs.frozen
+class Utterance:
+    """Messages ready to send. The first audible sample is in `messages[first_audible]`."""
+
+    messages: tuple[str | bytes, ...]
+    duration_s: float
+    first_audible: int
+
+
+def prepare(options: VoiceOptions) -> Mapping[str, Utterance]:
+    """Everything the agent ever says, by the name of its clip. Made once, shared by all connections."""
+    return {name: _utterance(name, options) for name in (GREETING, *REPLIES)}
+
+
+def _utterance(name: str, options: VoiceOptions) -> Utterance:
+    rate_hz = options.agent_rate_hz
+    samples = load_clip(name, rate_hz)
+    if options.reply_s is not None and name in REPLIES:
+        samples = fit(samples, round(options.reply_s * rate_hz))
+    samples = lead_in(samples, options.leading_silence_s, rate_hz)
+    messages = tuple(_wrap(body, options.binary) for body in _bodies(samples, options))
+    first_audible = 0 if options.encoding == "mp3" else int(options.leading_silence_s / options.message_s)
+    return Utterance(messages, len(samples) / rate_hz, first_audible)
+
+
+def _bodies(samples: Samples, options: VoiceOptions) -> Iterator[bytes]:
+    if options.encoding == "mp3":
+        coded = to_mp3(samples, options.agent_rate_hz)
+        step = max(1, round(len(coded) * options.message_s * options.agent_rate_hz / len(samples)))
+        yield from (coded[at : at + step] for at in range(0, len(coded), step))
+        return
+    step = round(options.message_s * options.agent_rate_hz)
+    for at in range(0, len(samples), step):
+        part = samples[at : at + step]
+        yield to_mulaw(part) if options.encoding == "ulaw" else to_pcm(part, options.channels)
+
+
+def _wrap(body: bytes, binary: bool) -> str | bytes:
+    if binary:
+        return body
+    return f'{{"type":"audio_chunk","data":"{pybase64.b64encode(body).decode()}"}}'
+
+
+async def speak(line: Line, utterance: Utterance, options: VoiceOptions, turn: int, stop: trio.Event) -> None:
+    """Sends the answer to `turn` until its end or until `stop`, between two messages; stamps start and end.
+
+    `reply_start.at` is the moment before the message with the first audible sample is written,
+    `first_message_at` the same for the first message; `reply_end.at` is when the last one was written.
+    """
+    began = now()
+    interval_s = {"burst": 0.0, "fast": options.message_s / options.speed, "paced": options.message_s}[
+        options.mode
+    ]
+    sent = 0
+    for message in utterance.messages:
+        if sent == utterance.first_audible:
+            line.stamp(
+                "reply_start", turn=turn, first_message_at=began, leading_silence_s=options.leading_silence_s
+            )
+        await line.send(message)
+        sent += 1
+        if await _wait(stop, began + sent * interval_s):
+            break
+    audio_s = min(sent * options.message_s, utterance.duration_s)
+    line.stamp("reply_end", turn=turn, messages=sent, audio_s=audio_s, plays_until=began + audio_s)
+
+
+async def _wait(stop: trio.Event, at: float) -> bool:
+    return stop.is_set() if at <= now() else await happens_before(stop, at)
