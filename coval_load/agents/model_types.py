@@ -1,0 +1,35 @@
+"""The kinds of agent that can be connected, and what people call them."""
+
+import enum
+
+
+class ModelType(enum.StrEnum):
+    """`model_type` of the connect-an-agent body ("Connect an agent", Body)."""
+
+    VOICE = "MODEL_TYPE_VOICE"
+    OUTBOUND_VOICE = "MODEL_TYPE_OUTBOUND_VOICE"
+    CHAT = "MODEL_TYPE_CHAT"
+    CHAT_A2A = "MODEL_TYPE_CHAT_A2A"
+    CHAT_WEBSOCKET = "MODEL_TYPE_CHAT_WEBSOCKET"
+    SMS = "MODEL_TYPE_SMS"
+    WEBSOCKET = "MODEL_TYPE_WEBSOCKET"
+    OPENAI_REALTIME = "MODEL_TYPE_OPENAI_REALTIME"
+    GEMINI_REALTIME = "MODEL_TYPE_GEMINI_REALTIME"
+
+    @property
+    def description(self) -> str:
+        """The name for people."""
+        return _TITLES[self]
+
+
+_TITLES = {
+    ModelType.VOICE: "inbound voice calls",
+    ModelType.OUTBOUND_VOICE: "outbound voice calls",
+    ModelType.CHAT: "chat over HTTP",
+    ModelType.CHAT_A2A: "chat over A2A JSON-RPC",
+    ModelType.CHAT_WEBSOCKET: "chat over WebSocket",
+    ModelType.SMS: "SMS",
+    ModelType.WEBSOCKET: "voice over WebSocket",
+    ModelType.OPENAI_REALTIME: "OpenAI Realtime",
+    ModelType.GEMINI_REALTIME: "Gemini Live",
+}

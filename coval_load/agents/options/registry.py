@@ -1,0 +1,12 @@
+"""Which options class reads `metadata` of which model type: what can be simulated."""
+
+from collections.abc import Mapping
+
+from coval_load.agents.model_types import ModelType
+from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
+from coval_load.agents.options.websocket import WebSocketOptions
+
+OPTIONS: Mapping[str, type] = {
+    ModelType.WEBSOCKET: WebSocketOptions,
+    ModelType.CHAT_WEBSOCKET: ChatWebSocketOptions,
+}

@@ -1,0 +1,168 @@
+"""What must be shown nowhere, and how it is kept out of everything that is shown."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
+
+import attrs
+
+from coval_load.agents.authorization import credentials_of
+from coval_load.agents.body import Agent
+from coval_load.agents.environment import Steps
+
+MASK = "***"
+SHORTEST = 4
+DEEPEST = 200
+
+_HEADERS = ("custom_headers", "http_headers")
+
+
+class Redactor:
+    """Replaces every known secret by `***`, also inside longer text.
+
+    A secret is recognised as it is, as JSON escapes it and as a URL quotes it; longer ones go first, so that
+    one that holds another is replaced as a whole. Texts shorter than `SHORTEST` characters are not looked
+    for: a secret `1` would turn every number into asterisks and hide nothing. They are masked where they
+    stand, by `masked`.
+    """
+
+    def __init__(self, secrets: Collection[str], shortest: int = SHORTEST) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if len(secret) >= shortest}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __repr__(self) -> str:
+        return "Redactor()"
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def clean(self, value: Any) -> Any:
+        """A JSON value without secrets, in keys too; what nests deeper than `DEEPEST` becomes `***`."""
+        return self._clean(value, 0) if self._pattern else value
+
+    def _clean(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if not isinstance(value, dict | list | tuple):
+            return value
+        if depth >= DEEPEST:
+            return MASK
+        if isinstance(value, dict):
+            return {self._clean(key, depth): self._clean(child, depth + 1) for key, child in value.items()}
+        return [self._clean(child, depth + 1) for child in value]
+
+
+def _forms(secret: str) -> set[str]:
+    escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+    quotable = secret.encode("utf-8", "surrogatepass")
+    quoted = (quote(quotable), quote(quotable, safe=""), quote_plus(quotable))
+    return {secret, *escaped, *quoted}
+
+
+def secrets_of(agent: Agent) -> frozenset[str]:
+    """Every secret text of `agent`, those that came out of the environment included."""
+    return frozenset(text for text in _secrets_of(agent) if text)
+
+
+def _secrets_of(agent: Agent) -> Iterator[str]:
+    yield from agent.secrets
+    options = _plain(agent.options)
+    yield from credentials_of(options.get("authorization_header") or "")
+    for key in _HEADERS:
+        for value in (options.get(key) or {}).values():
+            # Credentials in a header are looked for without their scheme, too.
+            yield from (value, *credentials_of(value)) if " " in value else (value,)
+    yield from _keyed_secrets(options)
+    yield from _keyed_secrets(attrs.asdict(agent.body))
+    for url in (options.get("endpoint"), options.get("http_url"), agent.body.endpoint):
+        yield from _url_secrets(url or "")
+
+
+def _keyed_secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            if is_secret_key(key):
+                yield from _texts(child)
+            else:
+                yield from _keyed_secrets(child)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            yield from _keyed_secrets(child)
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether the value under `key` is a secret by its name: it ends in `api_key`, however spelled."""
+    return key.lower().replace("-", "_").endswith(("api_key", "apikey"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for child in value.values():
+            yield from _texts(child)
+    elif isinstance(value, list | tuple):
+        for child in value:
+            yield from _texts(child)
+
+
+def _url_secrets(url: str) -> Iterator[str]:
+    try:
+        pairs = parse_qsl(urlsplit(url).query)
+    except ValueError:
+        return
+    yield from (value for key, value in pairs if is_secret_key(key))
+
+
+def masked(agent: Agent) -> dict[str, Any]:
+    """The body as resolved (`metadata` with every default filled in), with `***` for secrets."""
+    body = _plain(agent.body) | {"metadata": _plain(agent.options)}
+    shown = mask_at(_mask_structure(body), agent.hidden)
+    cleaned: dict[str, Any] = Redactor(secrets_of(agent)).clean(shown)
+    return {key: value for key, value in cleaned.items() if value is not None}
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(attrs.asdict(value)))
+    return plain
+
+
+def _mask_structure(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_mask_structure(child) for child in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _mask_under(key, child) for key, child in value.items()}
+
+
+def _mask_under(key: str, child: Any) -> Any:
+    if key in _HEADERS and isinstance(child, dict):
+        return dict.fromkeys(child, MASK)
+    if child is not None and (key == "authorization_header" or is_secret_key(key)):
+        return MASK
+    return _mask_structure(child)
+
+
+def mask_at(document: Any, places: Collection[Steps]) -> Any:
+    """`document`, JSON, with `***` in place of whatever stands at each of `places`.
+
+    A place that leads into what is one value here (a template, say, given as an object) masks that value.
+    """
+    for place in places:
+        document = _mask_place(document, place)
+    return document
+
+
+def _mask_place(value: Any, place: Steps) -> Any:
+    if not place or not isinstance(value, dict | list):
+        return value if value is None else MASK
+    head, rest = place[0], place[1:]
+    if isinstance(value, dict) and head in value:
+        return value | {head: _mask_place(value[head], rest)}
+    if isinstance(value, list) and isinstance(head, int) and head < len(value):
+        return [_mask_place(child, rest) if at == head else child for at, child in enumerate(value)]
+    return value
