@@ -7,7 +7,6 @@ import orjson
 import trio
 import trio_websocket
 
-from coval_load.reference.clock import sleep_until
 from coval_load.reference.line import Line
 from coval_load.reference.misbehaviour import spoil_reply
 from coval_load.reference.options import AgentOptions
@@ -90,7 +89,7 @@ class _Talk:
         if self._options.events:
             await self._line.send_json(CART_UPDATE)
         spread_s = self._line.random.uniform(-self._options.spread_s, self._options.spread_s)
-        await sleep_until(asked_at + self._options.delay_s + spread_s)
+        await trio.sleep_until(asked_at + self._options.delay_s + spread_s)
         count = self._chat.messages
         said = f"You said: {text}"
         await self._say(

@@ -14,7 +14,7 @@ AUDIBLE_DBFS = -45.0
 
 @attrs.frozen
 class Heard:
-    """When the first audible sample began and the last one ended, in seconds on the agent's clock.
+    """When the first audible sample began and the last one ended, in seconds on the clock of its messages.
 
     Audible is, in the first and the last loud window, the first and the last sample that is as loud itself.
     """

@@ -10,7 +10,6 @@ import orjson
 import trio
 import trio_websocket
 
-from coval_load.reference.clock import now
 from coval_load.reference.stamps import Stamps
 
 
@@ -64,7 +63,7 @@ class Line:
             except trio_websocket.ConnectionClosed as closed:
                 self.stamp("closed", code=closed.reason.code if closed.reason else None)
                 return
-            yield now(), message
+            yield trio.current_time(), message
 
     async def close(self, code: int) -> None:
         await self._websocket.aclose(code, "the reference agent was told to do this")

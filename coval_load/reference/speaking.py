@@ -6,7 +6,6 @@ import attrs
 import pybase64
 import trio
 
-from coval_load.reference.clock import happens_before, now
 from coval_load.reference.line import Line
 from coval_load.reference.options import VoiceOptions
 from coval_load.reference.sound import Samples, fit, lead_in, load_clip, to_mp3, to_mulaw, to_pcm
@@ -62,25 +61,33 @@ async def speak(line: Line, utterance: Utterance, options: VoiceOptions, turn: i
     """Sends the answer to `turn` until its end or until `stop`, between two messages; stamps start and end.
 
     `reply_start.at` is the moment before the message with the first audible sample is written,
-    `first_message_at` the same for the first message; `reply_end.at` is when the last one was written.
+    `waited_s` is how long before that the first message was; `reply_end.at` is when the last one was written,
+    `plays_s` how long the caller still has audio to play then.
     """
-    began = now()
-    interval_s = {"burst": 0.0, "fast": options.message_s / options.speed, "paced": options.message_s}[
-        options.mode
-    ]
+    began = trio.current_time()
+    interval_s = _interval_s(options)
     sent = 0
     for message in utterance.messages:
+        if await happens_before(stop, began + sent * interval_s):
+            break
         if sent == utterance.first_audible:
-            line.stamp(
-                "reply_start", turn=turn, first_message_at=began, leading_silence_s=options.leading_silence_s
-            )
+            line.stamp("reply_start", turn=turn, waited_s=trio.current_time() - began)
         await line.send(message)
         sent += 1
-        if await _wait(stop, began + sent * interval_s):
-            break
     audio_s = min(sent * options.message_s, utterance.duration_s)
-    line.stamp("reply_end", turn=turn, messages=sent, audio_s=audio_s, plays_until=began + audio_s)
+    plays_s = began + audio_s - trio.current_time()
+    line.stamp("reply_end", turn=turn, messages=sent, audio_s=audio_s, plays_s=plays_s)
 
 
-async def _wait(stop: trio.Event, at: float) -> bool:
-    return stop.is_set() if at <= now() else await happens_before(stop, at)
+def _interval_s(options: VoiceOptions) -> float:
+    if options.mode == "burst":
+        return 0.0
+    return options.message_s / (options.speed if options.mode == "fast" else 1.0)
+
+
+async def happens_before(event: trio.Event, at: float) -> bool:
+    """Whether `event` happens before the time `at`; waits for the one that is first."""
+    if not event.is_set() and at > trio.current_time():
+        with trio.move_on_at(at):
+            await event.wait()
+    return event.is_set()

@@ -1,13 +1,12 @@
 """What the reference agent knows about each conversation: the truth that measurements are held to."""
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 import orjson
 import trio
-
-from coval_load.reference.clock import now
 
 FLUSH_EVERY_S = 0.2
 
@@ -17,11 +16,15 @@ class Stamps:
 
     `what` is one of `accepted`, `rejected`, `ready`, `heard_start`, `heard_end`, `reply_start`, `reply_end`,
     `barge_in_heard`, `message_in`, `message_out`, `misbehaved`, `unreadable`, `closed`. Without a path
-    nothing is written. A line is in the file 0.2 s after it was stamped, or when this closes.
+    nothing is written. A line is in the file 0.2 s after it was stamped, or when this closes. To be made
+    within Trio.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._file: IO[bytes] | None = path.open("ab") if path else None
+        # Trio's clock starts at an offset of its own in each process; on the machine's monotonic clock, which
+        # is under it, stamps can be compared with the times of another process.
+        self._clock_offset_s = time.perf_counter() - trio.current_time()
 
     def __enter__(self) -> Self:
         return self
@@ -33,9 +36,10 @@ class Stamps:
             self._file.close()
 
     def add(self, what: str, at: float | None = None, **more: Any) -> None:
-        """Stamps that `what` happened at `at`; now if not given."""
+        """Stamps that `what` happened at `at` on Trio's clock; now if not given."""
         if self._file:
-            stamp = {"what": what, "at": now() if at is None else at, **more}
+            at = trio.current_time() if at is None else at
+            stamp = {"what": what, "at": at + self._clock_offset_s, **more}
             self._file.write(orjson.dumps(stamp, option=orjson.OPT_APPEND_NEWLINE))
 
     async def flush_often(self) -> None:

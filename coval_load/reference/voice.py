@@ -7,12 +7,11 @@ import orjson
 import trio
 import trio_websocket
 
-from coval_load.reference.clock import happens_before, now, sleep_until
 from coval_load.reference.hearing import Heard, Hearing, audio_in
 from coval_load.reference.line import Line
 from coval_load.reference.misbehaviour import spoil_reply
 from coval_load.reference.options import AgentOptions
-from coval_load.reference.speaking import GREETING, REPLIES, Utterance, prepare, speak
+from coval_load.reference.speaking import GREETING, REPLIES, Utterance, happens_before, prepare, speak
 
 CART_UPDATE = {"type": "cart_update", "event": "added", "items": 1}
 # Whatever else a caller sends (an initialization message, say) gets no answer.
@@ -98,7 +97,7 @@ class _Talk:
     async def answer(self) -> None:
         try:
             if self._options.greeting:
-                await self._reply(GREETING, now())
+                await self._reply(GREETING, trio.current_time())
             while True:
                 await self._caller_began.wait()
                 await self._hear_out()
@@ -107,8 +106,10 @@ class _Talk:
             return  # the listening side stamps it
 
     async def _hear_out(self) -> None:
-        while now() < (silent_enough := self._last_audible_at + self._options.voice.end_silence_s):
-            await sleep_until(silent_enough)
+        end_silence_s = self._options.voice.end_silence_s
+        # The caller may go on while this sleeps; no event tells that it did not.
+        while trio.current_time() < self._last_audible_at + end_silence_s:  # noqa: ASYNC110
+            await trio.sleep_until(self._last_audible_at + end_silence_s)
         self._caller_began = trio.Event()
         self._line.stamp("heard_end", self._last_audible_at)
 
@@ -129,7 +130,7 @@ class _Talk:
     async def _say(self, utterance: Utterance, turn: int) -> None:
         if await spoil_reply(self._line, utterance.messages, self._options.close_code):
             return
-        began = now()
+        began = trio.current_time()
         await speak(self._line, utterance, self._options.voice, turn, self._stop)
         # What was sent ahead of time is still to be heard: a caller who speaks now speaks over it.
         await happens_before(self._stop, began + utterance.duration_s)
