@@ -75,6 +75,10 @@ class VoiceFormat(Protocol):
         """One frame of mono 16-bit little-endian PCM at `send_rate_hz`, encoded for `VoiceDialect.frame`."""
         ...
 
+    def shared_frame(self, body: bytes) -> bytes:
+        """What `VoiceDialect.frame` gives in every simulation; only where `frames_are_shared`."""
+        ...
+
     def open(self, values: Mapping[str, Any]) -> VoiceDialect:
         """The dialect of one simulation. `values` fills the placeholders (`stream_sid`, `agent`, ...)."""
         ...

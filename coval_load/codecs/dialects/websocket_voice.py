@@ -83,6 +83,10 @@ class WebSocketVoiceFormat:
         encoded = g711.encode(pcm) if self.audio_encoding == "ulaw" else pcm
         return encoded if self._audio.is_raw else pybase64.b64encode(encoded)
 
+    def shared_frame(self, body: bytes) -> bytes:
+        """What `WebSocketVoice.frame` gives in every simulation; only where `frames_are_shared`."""
+        return body if self._audio.is_raw else body.join(self._audio.around("audio_data"))
+
     def open(self, values: Mapping[str, Any]) -> "WebSocketVoice":
         """The dialect of one simulation. Raises `TemplateError` where a placeholder has no value."""
         return WebSocketVoice(

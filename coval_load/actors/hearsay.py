@@ -1,0 +1,58 @@
+"""What came from the agent that was neither speech nor text: kept within bounds, and told when nothing else came."""
+
+from collections import Counter
+from typing import Any
+
+import attrs
+import orjson
+
+from coval_load.codecs.events import AgentEventReceived, MessageIgnored
+from coval_load.engine import metrics
+from coval_load.engine.results import Results
+
+_MOST_EVENTS = 1_000
+_MOST_EVENT_BYTES = 1024 * 1024
+_MOST_REASONS = 20
+
+
+@attrs.define
+class Hearsay:
+    """Captured events, and why other messages were ignored."""
+
+    results: Results
+    _events: list[dict[str, Any]] = attrs.field(factory=list, init=False)
+    _event_bytes: int = attrs.field(default=0, init=False)
+    _events_left_out: int = attrs.field(default=0, init=False)
+    _ignored: Counter[str] = attrs.field(factory=Counter, init=False)
+
+    def captured(self, event: AgentEventReceived, at: float) -> None:
+        """Keep an event; at most 1,000 of them and 1 MiB are kept for one simulation."""
+        size = len(orjson.dumps(event.payload))
+        if len(self._events) >= _MOST_EVENTS or self._event_bytes + size > _MOST_EVENT_BYTES:
+            self._events_left_out += 1
+            return
+        self._event_bytes += size
+        self._events.append(
+            {"at": at, "message_type": event.message_type, "event": event.event, "payload": event.payload}
+        )
+
+    def ignored(self, event: MessageIgnored) -> None:
+        """Count a message that the agent's options give no meaning to."""
+        self.results.count(metrics.MESSAGES_IGNORED)
+        if event.reason in self._ignored or len(self._ignored) < _MOST_REASONS:
+            self._ignored[event.reason] += 1
+
+    def explain(self) -> str:
+        """What came instead of what was waited for, most frequent first; empty if nothing did."""
+        if not self._ignored:
+            return ""
+        counted = "; ".join(f"{reason} ({count}x)" for reason, count in self._ignored.most_common(3))
+        return f"{self._ignored.total()} other messages came and were ignored: {counted}"
+
+    def rows(self, origin: float) -> list[dict[str, Any]]:
+        """The captured events, as in `simulations.jsonl`."""
+        rows = [{**event, "at": event["at"] - origin} for event in self._events]
+        if self._events_left_out:
+            left_out = {"left_out": self._events_left_out}
+            rows.append({"at": rows[-1]["at"], "message_type": "", "event": None, "payload": left_out})
+        return rows

@@ -1,0 +1,21 @@
+"""What all simulations of a run share."""
+
+import attrs
+
+from coval_load.engine.keepalive import Keepalive
+from coval_load.engine.metronome import Metronome
+from coval_load.engine.plan import Timeouts
+from coval_load.engine.reactor import Reactor
+from coval_load.engine.results import Results
+
+
+@attrs.frozen
+class Services:
+    """One of each for a run. `origin` is the run's start on the Trio clock, in seconds."""
+
+    reactor: Reactor
+    metronome: Metronome
+    keepalive: Keepalive
+    results: Results
+    timeouts: Timeouts
+    origin: float

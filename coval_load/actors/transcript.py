@@ -1,0 +1,59 @@
+"""What was said, by whom and when, with what was measured in each turn."""
+
+from typing import Any, Literal
+
+import attrs
+
+Role = Literal["user", "assistant"]
+
+
+@attrs.define
+class Entry:
+    """One turn of one side. Times are of the Trio clock; `end` None while it goes on.
+
+    `content` is None where the words are not known, as of a voice agent that is not transcribed. `kind` is
+    `speech`, or `dtmf` or `media`. `interrupted`: the caller barged in on it; `interrupted_caller`: it began
+    while the caller spoke.
+    """
+
+    role: Role
+    content: str | None
+    start: float
+    end: float | None = None
+    messages: int | None = None
+    metrics: dict[str, float] = attrs.field(factory=dict)
+    kind: str = "speech"
+    interrupted: bool = False
+    interrupted_caller: bool = False
+
+    def row(self, origin: float) -> dict[str, Any]:
+        """As in `simulations.jsonl`: times since `origin`, the start of the run."""
+        row: dict[str, Any] = {"role": self.role, "content": self.content, "start": self.start - origin}
+        row["end"] = None if self.end is None else self.end - origin
+        if self.messages is not None:
+            row["messages"] = self.messages
+        if self.kind != "speech":
+            row["type"] = self.kind
+        if self.interrupted:
+            row["interrupted"] = True
+        if self.interrupted_caller:
+            row["interrupted_caller"] = True
+        if self.metrics:
+            row["metrics"] = dict(self.metrics)
+        return row
+
+
+@attrs.define
+class Transcript:
+    """The turns of a conversation in the order in which they began."""
+
+    entries: list[Entry] = attrs.field(factory=list)
+
+    def add(self, entry: Entry) -> Entry:
+        """Append `entry`, and give it back for what is learned later."""
+        self.entries.append(entry)
+        return entry
+
+    def rows(self, origin: float) -> list[dict[str, Any]]:
+        """Every entry's row."""
+        return [entry.row(origin) for entry in sorted(self.entries, key=lambda entry: entry.start)]

@@ -1,0 +1,268 @@
+"""A spoken conversation: the caller is a live microphone, the agent is heard on a playout clock."""
+
+import attrs
+import trio
+
+from coval_load.actors.clips import RECORDING_RATE_HZ
+from coval_load.actors.listener import Listener, Reply
+from coval_load.actors.loss import Loss
+from coval_load.actors.pacer import Pacer
+from coval_load.actors.persona import Persona, Press, Say, Show, Skip, Turn
+from coval_load.actors.simulation import Simulation
+from coval_load.actors.stereo_recording import StereoRecording
+from coval_load.actors.transcript import Entry
+from coval_load.codecs.audio.onset import LoudnessMeter
+from coval_load.codecs.audio.resampling import StreamingResampler
+from coval_load.codecs.dialects.interface import VoiceDialect
+from coval_load.codecs.events import AudioReceived, TextReceived
+from coval_load.engine import metrics
+from coval_load.engine.link import Link
+
+DIGIT_GAP_S = 0.1
+"""Between two keypad digits."""
+
+_BURST_FACTOR = 2.0
+_BURST_AUDIO_S = 1.0
+_BYTES_A_SAMPLE = 2
+
+
+@attrs.frozen
+class Taken:
+    """A turn of the caller that has been taken: what latencies are counted from.
+
+    `anchor` is when the last audible sample was due, `start` when the turn began, `late` how long after it
+    was due that was. `speaks` is false for a turn that says nothing, which the agent does not answer.
+    """
+
+    anchor: float
+    start: float
+    late: float = 0.0
+    speaks: bool = True
+
+
+@attrs.define(eq=False)
+class VoiceConversation:
+    """The caller's side of a spoken conversation. `dialect` is the simulation's own.
+
+    `rate_hz` is that of the audio received; `silence_body` is one frame of silence.
+    """
+
+    simulation: Simulation
+    dialect: VoiceDialect
+    persona: Persona
+    turns: tuple[Turn, ...]
+    rate_hz: int
+    paced: bool
+    silence_body: bytes
+    recording: StereoRecording | None = None
+    _listener: Listener = attrs.field(init=False)
+    _pacer: Pacer | None = attrs.field(default=None, init=False)
+    _resampler: StreamingResampler | None = attrs.field(default=None, init=False)
+    _due: float = attrs.field(default=0.0, init=False)
+    _over_at: float = attrs.field(default=0.0, init=False)
+    _has_heard: bool = attrs.field(default=False, init=False)
+    _interrupted: Entry | None = attrs.field(default=None, init=False)
+    _bytes_heard: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        persona, simulation = self.persona, self.simulation
+        self._listener = Listener(
+            rate_hz=self.rate_hz,
+            paced=self.paced,
+            loudness=LoudnessMeter(self.rate_hz, persona.onset_threshold_dbfs),
+            bell=simulation.bell,
+            end_silence_s=persona.end_of_turn_silence_s,
+            yield_silence_s=persona.yield_silence_s,
+            explain=simulation.hearsay.explain,
+        )
+        if self.recording is not None:
+            self._resampler = StreamingResampler(self.rate_hz, RECORDING_RATE_HZ)
+
+    def hear(self, event: AudioReceived | TextReceived, at: float) -> None:
+        """Audio arrived: the hot path."""
+        if type(event) is not AudioReceived:
+            return
+        pcm = event.pcm
+        self._bytes_heard += len(pcm)
+        self._listener.audio_received(pcm, at)
+        if self._resampler is not None and self.recording is not None:
+            self.recording.agent(self._resampler.push(pcm), at)
+            self.recording.flush(at)
+
+    def lost(self, loss: Loss) -> None:
+        """No more will come."""
+        self._listener.lost(loss.failure, loss.clean)
+
+    async def hold(self, link: Link, ready_at: float) -> None:
+        """Take every turn, and let the agent finish."""
+        simulation = self.simulation
+        self._pacer = Pacer(
+            link,
+            self.dialect,
+            simulation.services.metronome,
+            simulation.bell,
+            self.silence_body,
+            self.persona.send_silence,
+        )
+        self._pacer.start()
+        self._due = self._over_at = ready_at
+        if self.persona.conversation_initiation == "wait_for_user":
+            await self._hear_greeting()
+        for turn, following in zip(self.turns, (*self.turns[1:], None), strict=True):
+            taken = await self._take(turn, link)
+            if not turn.expects_reply:
+                self._due = self._over_at = trio.current_time()
+            elif following is not None and following.barge_in_after_s is not None:
+                await self._hear_onset(taken, following.barge_in_after_s)
+            else:
+                await self._hear_reply(taken)
+
+    # Speaking
+
+    async def _take(self, turn: Turn, link: Link) -> Taken:
+        match turn.action:
+            case Skip():
+                return Taken(self._over_at, self._over_at, speaks=False)
+            case Say():
+                await self._wait(self._due)
+                taken = await self._say(turn.action, barge_in=turn.barge_in_after_s is not None)
+            case Press():
+                await self._wait(self._due)
+                taken = await self._press(turn.action, link)
+            case Show():
+                await self._wait(self._due)
+                taken = self._show(turn.action, link)
+        self.simulation.services.results.count(metrics.TURNS)
+        return taken
+
+    async def _say(self, say: Say, *, barge_in: bool) -> Taken:
+        assert say.clip is not None
+        assert self._pacer is not None
+        pacer, simulation = self._pacer, self.simulation
+        speech = pacer.speak(say.clip)
+        self._listener.caller_speaks(speech.first_audible_at, speech.last_audible_at, barge_in=barge_in)
+        if self.recording is not None:
+            self.recording.caller(say.clip.pcm16k, speech.start_at)
+        simulation.tell("the caller speaks", say.text or "")
+        simulation.transcript.add(Entry("user", say.text, speech.start_at, speech.end_at))
+        await simulation.bell.until(lambda: not pacer.speaking or simulation.loss is not None)
+        if pacer.speaking and simulation.loss is not None:
+            raise simulation.loss.failure
+        return Taken(speech.last_audible_at, speech.start_at, late=max(speech.start_at - self._due, 0.0))
+
+    async def _press(self, press: Press, link: Link) -> Taken:
+        start = due = self._due
+        for digit in press.digits:
+            await self._wait(due)
+            message = self.dialect.digit(digit)
+            link.send_nowait(message.payload, message.is_text)
+            anchor, due = trio.current_time(), due + DIGIT_GAP_S
+        self.simulation.tell("the caller pressed", press.digits)
+        self.simulation.transcript.add(Entry("user", press.digits, start, anchor, kind="dtmf"))
+        late = max(anchor - (due - DIGIT_GAP_S), 0.0)
+        self._listener.caller_speaks(anchor, anchor)
+        return Taken(anchor, start, late)
+
+    def _show(self, show: Show, link: Link) -> Taken:
+        message = self.dialect.media(show.name, show.mime_type, show.data)
+        link.send_nowait(message.payload, message.is_text)
+        sent_at = trio.current_time()
+        self.simulation.tell("the caller sent an image", f"{show.name}, {len(show.data)} bytes")
+        self.simulation.transcript.add(Entry("user", show.name, sent_at, sent_at, kind="media"))
+        self._listener.caller_speaks(sent_at, sent_at)
+        return Taken(sent_at, sent_at, sent_at - self._due)
+
+    async def _wait(self, due: float) -> None:
+        simulation = self.simulation
+        await simulation.bell.until(lambda: simulation.loss is not None, due)
+        if simulation.loss is not None:
+            raise simulation.loss.failure
+
+    # Listening
+
+    async def _hear_greeting(self) -> None:
+        ready_at = self._over_at
+        reply = await self._listener.hear_greeting(ready_at, self.simulation.services.timeouts.response_s)
+        entry = self._heard(reply)
+        self.simulation.measures.turn(entry.metrics, metrics.GREETING_LATENCY, reply.response_latency or 0.0)
+
+    async def _hear_reply(self, taken: Taken) -> None:
+        if not taken.speaks and not self._has_heard:
+            await self._hear_greeting()
+            return
+        self._bytes_heard = 0
+        reply = await self._listener.hear_reply(taken.anchor, self.simulation.services.timeouts.response_s)
+        self._note_interrupted()
+        entry = self._heard(reply)
+        if not taken.speaks:
+            return
+        measure = self.simulation.measures.turn
+        if reply.response_latency is not None and reply.ttfb_audio is not None:
+            measure(entry.metrics, metrics.RESPONSE_LATENCY, reply.response_latency, late=self._twin_late(taken))
+            measure(entry.metrics, metrics.TTFB_AUDIO, reply.ttfb_audio, late=self._twin_late(taken))
+            measure(entry.metrics, metrics.LEADING_SILENCE, reply.leading_silence or 0.0)
+        measure(entry.metrics, metrics.TURN_TIME, reply.ended_at - taken.start, late=taken.late)
+
+    async def _hear_onset(self, taken: Taken, after_s: float) -> None:
+        response_s = self.simulation.services.timeouts.response_s
+        early = not (self._has_heard or taken.speaks)
+        utterance = await self._listener.hear_onset(taken.anchor, response_s, early=early)
+        self._note_interrupted()
+        self._has_heard = True
+        self.simulation.tell("the agent speaks", "the caller is going to interrupt")
+        entry = self.simulation.transcript.add(Entry("assistant", None, utterance.onset_at))
+        if taken.speaks and utterance.onset_at >= taken.anchor:
+            latency = utterance.onset_at - taken.anchor
+            self.simulation.measures.turn(entry.metrics, metrics.RESPONSE_LATENCY, latency, late=self._twin_late(taken))
+        self._interrupted = entry
+        self._due = utterance.onset_at + after_s
+
+    @staticmethod
+    def _twin_late(taken: Taken) -> float:
+        """Speech is anchored to when its last sample was due already; other turns to when they were sent."""
+        return 0.0 if taken.anchor > taken.start else taken.late
+
+    def _heard(self, reply: Reply) -> Entry:
+        self._has_heard = True
+        self._over_at = reply.over_at
+        self._due = reply.over_at + self.persona.wait_s
+        simulation = self.simulation
+        entry = Entry("assistant", None, reply.onset_at, reply.ended_at, reply.messages)
+        entry.interrupted_caller = reply.began_over_caller
+        simulation.measures.turn(entry.metrics, metrics.AUDIO_UNDERRUN, reply.underrun_s)
+        simulation.tell("the agent spoke", f"for {reply.ended_at - reply.onset_at:.2f} s")
+        self._note_burst(reply)
+        if self.recording is not None:
+            self.recording.flush(trio.current_time())
+        return simulation.transcript.add(entry)
+
+    def _note_interrupted(self) -> None:
+        entry, self._interrupted = self._interrupted, None
+        if entry is None:
+            return
+        utterance = self._listener.interrupted()
+        stopped_after = self._listener.barge_in_stop_latency()
+        if utterance is not None:
+            entry.end, entry.messages, entry.interrupted = utterance.last_audible_at, utterance.messages, True
+        if stopped_after is not None:
+            self.simulation.measures.turn(entry.metrics, metrics.BARGE_IN_STOP_LATENCY, stopped_after)
+
+    def _note_burst(self, reply: Reply) -> None:
+        heard_s = self._bytes_heard / _BYTES_A_SAMPLE / self.rate_hz
+        took_s = max(reply.ended_at - reply.arrived_at, 0.1)
+        if not self.paced and heard_s > _BURST_AUDIO_S and heard_s > _BURST_FACTOR * took_s:
+            self.simulation.services.results.note(
+                f"{self.simulation.agent}: audio arrived faster than real time and pace_inbound_binary_audio is off, "
+                "so arrival counts as hearing and callers answer early: set it to true to play the audio out"
+            )
+
+    def finished(self, now: float) -> None:
+        """Stop the microphone, close the recording, and count."""
+        count = self.simulation.services.results.count
+        count(metrics.AGENT_INTERRUPTIONS, self._listener.interruptions)
+        if self._pacer is not None:
+            self._pacer.stop()
+            count(metrics.FRAMES_SENT, self._pacer.frames_sent)
+            count(metrics.FRAMES_SKIPPED, self._pacer.frames_skipped)
+        if self.recording is not None:
+            self.recording.close(now)

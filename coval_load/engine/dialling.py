@@ -1,0 +1,236 @@
+"""From an address to an open WebSocket: TCP, TLS and the upgrade (RFC 6455 section 4), each failure by its name."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+from websockets.uri import WebSocketURI
+
+from coval_load.engine.link import MAX_MESSAGE_BYTES
+from coval_load.engine.names import Address, Resolver
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.wire import Socket
+
+_SEND_BUFFER_BYTES = 64 * 1024
+"""A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
+
+_OURS = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+    errno.EADDRNOTAVAIL,
+    errno.EACCES,
+    errno.EPERM,
+}
+
+
+@attrs.define
+class Dialler:
+    """Opens WebSockets for a run. `tls` is shared: its trust store is loaded once.
+
+    A TLS handshake is a millisecond of arithmetic; `_turn` lets one of them be computed in each round of the
+    event loop, so that a thousand callers who dial at once do not make the frames of the others late.
+    """
+
+    resolver: Resolver
+    tls: ssl.SSLContext
+    _turn: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(1), init=False)
+
+    async def dial(self, url: str, headers: Sequence[tuple[str, str]]) -> tuple[Socket, ClientProtocol]:
+        """An open connection to `url` (`wss://` or `ws://`, validated before), within the caller's deadline.
+
+        Raises SimulationFailed: `dns_failed`, `connection_refused`, `tls_failed`, `authentication_failed`,
+        `rate_limited`, `upgrade_refused`, or `internal` where this machine has run out of something.
+        """
+        uri = _uri(url)
+        raw = await self._connect(await self.resolver.resolve(uri.host, uri.port))
+        try:
+            if uri.secure:
+                raw = await self._secure(raw, uri.host)
+            wire = Socket(raw)
+            return wire, await _upgrade(wire, uri, headers)
+        except BaseException:
+            raw.close()
+            raise
+
+    async def _connect(self, addresses: list[Address]) -> socket.socket:
+        refusals = []
+        for address in addresses[:-1]:
+            with trio.move_on_after((trio.current_effective_deadline() - trio.current_time()) / 2):
+                try:
+                    return await _connect_to(address)
+                except OSError as error:
+                    refusals.append(error)
+        try:
+            return await _connect_to(addresses[-1])
+        except OSError as error:
+            raise _refused(addresses[-1], error) from error
+
+    async def _secure(self, raw: socket.socket, host: str) -> ssl.SSLSocket:
+        secured = self.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        try:
+            while True:
+                try:
+                    async with self._turn:
+                        secured.do_handshake()
+                        return secured
+                except ssl.SSLWantReadError:
+                    await trio.lowlevel.wait_readable(secured)
+                except ssl.SSLWantWriteError:
+                    await trio.lowlevel.wait_writable(secured)
+        except (OSError, ssl.CertificateError) as error:
+            secured.close()
+            raise _tls_failed(host, error) from error
+        except BaseException:
+            secured.close()
+            raise
+
+
+def _uri(url: str) -> WebSocketURI:
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    return WebSocketURI(secure, parts.hostname or "", port, parts.path or "/", parts.query)
+
+
+async def _connect_to(address: Address) -> socket.socket:
+    connection = trio.socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        await connection.connect((address.ip, address.port))
+    except BaseException:
+        connection.close()
+        raise
+    raw = socket.socket(fileno=connection.detach())
+    raw.setblocking(False)
+    return raw
+
+
+async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]]) -> ClientProtocol:
+    protocol = ClientProtocol(uri, max_size=MAX_MESSAGE_BYTES)
+    request = protocol.connect()
+    _set_headers(request.headers, headers)
+    protocol.send_request(request)
+    pending = b"".join(protocol.data_to_send())
+    while pending:
+        try:
+            pending = pending[wire.send(pending) :]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            await trio.lowlevel.wait_writable(wire.raw)
+        except OSError as error:
+            raise _hung_up(error) from error
+    while not protocol.events and protocol.handshake_exc is None:
+        try:
+            data = wire.recv(16 * 1024)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            await trio.lowlevel.wait_readable(wire.raw)
+            continue
+        except OSError as error:
+            raise _hung_up(error) from error
+        if data:
+            protocol.receive_data(data)
+        else:
+            protocol.receive_eof()
+            if not protocol.events:
+                raise _hung_up(None)
+    if protocol.handshake_exc is not None:
+        raise _not_upgraded(protocol.handshake_exc)
+    protocol.events.pop(0)  # the response itself; what came right behind it stays for the link
+    return protocol
+
+
+def _set_headers(onto: Headers, headers: Sequence[tuple[str, str]]) -> None:
+    for name, value in headers:
+        if name in onto:
+            del onto[name]
+        onto[name] = value
+
+
+def _refused(address: Address, error: OSError) -> SimulationFailed:
+    where = f"{address.ip} port {address.port}"
+    if error.errno in _OURS:
+        return SimulationFailed(
+            ErrorKind.INTERNAL,
+            f"expected this machine to open a connection to {where}; got: {error.strerror}: "
+            "raise its limits (ulimit -n, net.ipv4.ip_local_port_range) or lower the concurrency",
+        )
+    if error.errno == errno.ETIMEDOUT:
+        return SimulationFailed(ErrorKind.CONNECT_TIMEOUT, f"Timeout connecting to WebSocket at {where}")
+    return SimulationFailed(
+        ErrorKind.CONNECTION_REFUSED,
+        f"Connection refused: expected an agent at {where}; got: {error.strerror or error}: "
+        "check that it runs there and that no firewall is in the way",
+    )
+
+
+def _tls_failed(host: str, error: Exception) -> SimulationFailed:
+    reason = (
+        getattr(error, "verify_message", "")
+        or getattr(error, "reason", "")
+        or str(error)
+        or "the connection was closed"
+    )
+    hint = (
+        "name the authority that signed it in tls.ca_file"
+        if isinstance(error, ssl.SSLCertVerificationError)
+        else "check that the port speaks TLS"
+    )
+    return SimulationFailed(
+        ErrorKind.TLS_FAILED, f"expected a TLS handshake with {host} to succeed; got: {reason}: {hint}"
+    )
+
+
+def _hung_up(error: OSError | None) -> SimulationFailed:
+    how = f" ({error.strerror or error})" if error is not None else ""
+    return SimulationFailed(
+        ErrorKind.UPGRADE_REFUSED,
+        f"expected 101 Switching Protocols; the agent closed the connection without an answer{how}",
+    )
+
+
+def _not_upgraded(error: Exception) -> SimulationFailed:
+    if not isinstance(error, InvalidStatus):
+        return SimulationFailed(
+            ErrorKind.UPGRADE_REFUSED, f"expected a WebSocket upgrade (RFC 6455 section 4.2.2); got: {error}"
+        )
+    response = error.response
+    status = response.status_code
+    answer = f"{status} {_phrase(status)}{_excerpt(response)}"
+    if status in (401, 403):
+        return SimulationFailed(
+            ErrorKind.AUTHENTICATION_FAILED,
+            f"Authentication failed: expected 101 Switching Protocols; got {answer}: check authorization_header "
+            "and custom_headers",
+        )
+    if status == 429:
+        return SimulationFailed(
+            ErrorKind.RATE_LIMITED, f"expected 101 Switching Protocols; got {answer}: lower the concurrency"
+        )
+    moved = f": it points to {response.headers['Location']}" if "Location" in response.headers else ""
+    return SimulationFailed(
+        ErrorKind.UPGRADE_REFUSED,
+        f"expected 101 Switching Protocols; got {answer}{moved}: check the endpoint's path, and that it takes upgrades",
+    )
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _excerpt(response: Response) -> str:
+    text = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
+    return f" ({text!r})" if text else ""

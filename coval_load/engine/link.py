@@ -1,0 +1,294 @@
+"""One WebSocket connection: a socket, the Sans-I/O protocol of `websockets`, and a bounded outbox.
+
+Framing, masking, fragments, close codes and compression are the library's (RFC 6455, RFC 7692). Nothing
+here waits, but for `close`.
+"""
+
+import ssl
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+import trio
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.reactor import Reactor
+from coval_load.engine.wire import Socket
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""A longer message of the agent fails the simulation."""
+
+OUTBOX_BYTES = 256 * 1024
+"""What may wait for an agent that does not read, beyond the kernel's own buffer."""
+
+_READ_BYTES = 16 * 1024
+"""One TLS record holds at most this, so a read never leaves decrypted bytes that no selector sees."""
+
+_AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+@attrs.frozen
+class LinkEnd:
+    """How a connection ended. `close_code` is the agent's (RFC 6455 section 7.4), None if it sent none.
+
+    `clean` tells a hang-up (1000, 1001 or no code) from a breakdown.
+    """
+
+    failure: SimulationFailed
+    close_code: int | None
+    clean: bool
+
+
+@attrs.define(eq=False)
+class Link:
+    """An open WebSocket connection. What arrives goes to the callbacks, synchronously.
+
+    `on_message(payload, is_text, at)` gets each whole message with its arrival stamp; `on_end(end)` is called
+    once, however the connection ends; `on_pong(seconds)` gets each ping's round-trip time.
+    """
+
+    _socket: Socket
+    _protocol: ClientProtocol
+    _reactor: Reactor
+    on_message: Callable[[bytes, bool, float], None]
+    on_end: Callable[[LinkEnd], None]
+    on_pong: Callable[[float], None]
+    end: LinkEnd | None = None
+    messages_sent: int = 0
+    messages_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    next_ping_at: float = 0.0
+    _outbox: deque[bytes] = attrs.field(factory=deque, init=False)
+    _outbox_bytes: int = attrs.field(default=0, init=False)
+    _fragments: list[bytes] = attrs.field(factory=list, init=False)
+    _fragments_are_text: bool = attrs.field(default=False, init=False)
+    _ping_sent_at: float | None = attrs.field(default=None, init=False)
+    _closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _released: bool = attrs.field(default=False, init=False)
+
+    def start(self, at: float) -> None:
+        """Begin to read; messages that came together with the upgrade are handled at once."""
+        self._reactor.watch(self)
+        self._handle_frames(at)
+
+    def fileno(self) -> int:
+        """The socket's file descriptor."""
+        return self._socket.fileno()
+
+    # Sending
+
+    def send_nowait(self, payload: bytes, is_text: bool) -> None:
+        """Send one message: what the kernel takes now, the rest from the outbox.
+
+        On a connection that has ended nothing is sent: `on_end` has told its owner. Filling the outbox ends
+        the connection as `agent_not_reading`.
+        """
+        if self._protocol.state is not State.OPEN:
+            return
+        if is_text:
+            self._protocol.send_text(payload)
+        else:
+            self._protocol.send_binary(payload)
+        self.messages_sent += 1
+        self.bytes_sent += len(payload)
+        self._flush()
+
+    def ping(self, now: float) -> None:
+        """Ask for a pong, unless one is still awaited."""
+        if self._ping_sent_at is None and self._protocol.state is State.OPEN:
+            self._ping_sent_at = now
+            self._protocol.send_ping(b"coval-load")
+            self._flush()
+
+    def _flush(self) -> None:
+        for chunk in self._protocol.data_to_send():
+            if not chunk:
+                continue
+            if self._outbox:
+                self._queue(chunk)
+                continue
+            try:
+                sent = self._socket.send(chunk)
+            except _AGAIN:
+                sent = 0
+            except OSError as error:
+                self._finish(_dropped(error), clean=False)
+                return
+            if sent < len(chunk):
+                self._queue(chunk[sent:])
+
+    def _queue(self, chunk: bytes) -> None:
+        if self._released:
+            return
+        if not self._outbox:
+            self._reactor.wants_to_write(self, True)
+        self._outbox.append(chunk)
+        self._outbox_bytes += len(chunk)
+        if self._outbox_bytes > OUTBOX_BYTES:
+            self._finish(
+                SimulationFailed(
+                    ErrorKind.AGENT_NOT_READING,
+                    f"expected the agent to read what it is sent; {self._outbox_bytes} bytes wait for it beyond "
+                    "the kernel's buffers: look for a handler that blocks the agent's receive loop",
+                ),
+                clean=False,
+            )
+            self.abort()
+
+    def writable(self) -> None:
+        """The kernel takes bytes again."""
+        while self._outbox:
+            chunk = self._outbox[0]
+            try:
+                sent = self._socket.send(chunk)
+            except _AGAIN:
+                return
+            except OSError as error:
+                self._finish(_dropped(error), clean=False)
+                return
+            self._outbox_bytes -= sent
+            if sent < len(chunk):
+                self._outbox[0] = chunk[sent:]
+                return
+            self._outbox.popleft()
+        self._reactor.wants_to_write(self, False)
+
+    # Receiving
+
+    def readable(self, at: float) -> None:
+        """Bytes have arrived."""
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except _AGAIN:
+            return
+        except OSError as error:
+            self._finish(_dropped(error), clean=False)
+            self._release()
+            return
+        if not data:
+            self._protocol.receive_eof()
+            self._handle_frames(at)
+            self._finish_at_eof()
+            self._release()
+            return
+        self._protocol.receive_data(data)
+        self._handle_frames(at)
+
+    def _handle_frames(self, at: float) -> None:
+        for frame in self._protocol.events_received():
+            assert isinstance(frame, Frame)  # the upgrade's response was taken when dialling
+            opcode = frame.opcode
+            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+                if frame.fin:
+                    self._message(frame.data, opcode is Opcode.TEXT, at)
+                else:
+                    self._fragments = [bytes(frame.data)]
+                    self._fragments_are_text = opcode is Opcode.TEXT
+            else:
+                self._handle_other_frame(frame, at)
+        if self._protocol.writes:
+            self._flush()
+        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
+            self._finish(_unreadable(self._protocol.parser_exc), clean=False)
+
+    def _message(self, payload: bytes, is_text: bool, at: float) -> None:
+        self.messages_received += 1
+        self.bytes_received += len(payload)
+        self.on_message(payload, is_text, at)
+
+    def _handle_other_frame(self, frame: Frame, at: float) -> None:
+        if frame.opcode is Opcode.CONT:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                whole, self._fragments = b"".join(self._fragments), []
+                self._message(whole, self._fragments_are_text, at)
+        elif frame.opcode is Opcode.PONG:
+            if self._ping_sent_at is not None and frame.data == b"coval-load":
+                self.on_pong(at - self._ping_sent_at)
+                self._ping_sent_at = None
+        elif frame.opcode is Opcode.CLOSE:
+            self._finish_at_close_frame()
+
+    # Ending
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """The closing handshake (RFC 6455 section 7): returns when the agent has answered and hung up.
+
+        Bounded by the caller's own deadline; call `abort` afterwards in any case.
+        """
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason)
+            self._flush()
+        await self._closed.wait()
+
+    def hang_up(self, code: int = 1000) -> None:
+        """Say goodbye as far as the kernel takes it, and close the socket without waiting for the answer."""
+        if not self._released and self._protocol.state is State.OPEN:
+            self._protocol.send_close(code)
+            self._flush()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close the socket at once. Harmless when called again."""
+        self._release()
+
+    def broke(self, error: Exception) -> None:
+        """A callback raised: the owner gets the error as it is."""
+        if self.end is None:
+            failure = (
+                error if isinstance(error, SimulationFailed) else SimulationFailed(ErrorKind.INTERNAL, repr(error))
+            )
+            failure.__cause__ = None if failure is error else error
+            self._finish(failure, clean=False)
+        self._release()
+
+    def _finish(self, failure: SimulationFailed, *, clean: bool) -> None:
+        if self.end is None:
+            received = self._protocol.close_rcvd
+            self.end = LinkEnd(failure, None if received is None else int(received.code), clean)
+            self.on_end(self.end)
+
+    def _finish_at_close_frame(self) -> None:
+        received = self._protocol.close_rcvd
+        assert received is not None
+        why = f" ({received.reason[:120]})" if received.reason else ""
+        self._finish(
+            SimulationFailed(
+                ErrorKind.CONNECTION_CLOSED,
+                "expected the conversation to go on; the agent closed the connection with code "
+                f"{int(received.code)}{why}",
+            ),
+            clean=received.code in (1000, 1001, 1005),
+        )
+
+    def _finish_at_eof(self) -> None:
+        if self._protocol.close_rcvd is None:
+            self._finish(_dropped(None), clean=False)
+
+    def _release(self) -> None:
+        if not self._released:
+            self._released = True
+            self._reactor.forget(self)
+            self._socket.close()
+            self._outbox.clear()
+            self._closed.set()
+
+
+def _dropped(error: OSError | None) -> SimulationFailed:
+    how = f" ({error.strerror or error})" if error is not None else ""
+    return SimulationFailed(
+        ErrorKind.CONNECTION_CLOSED,
+        f"expected the conversation to go on; the connection was dropped without a close frame{how}: "
+        "look for a crash or a proxy's time limit on the agent's side",
+    )
+
+
+def _unreadable(error: Exception) -> SimulationFailed:
+    return SimulationFailed(
+        ErrorKind.INVALID_MESSAGE,
+        f"expected valid WebSocket frames (RFC 6455); got what breaks the protocol: {error}",
+    )

@@ -1,0 +1,113 @@
+"""One task sends every due frame. Due times are absolute, so nothing drifts: a frame is late or on time."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+import trio
+
+FRAME_S = 0.020
+"""Seconds of audio in a frame."""
+
+_SLOTS = 20
+_SLOT_S = FRAME_S / _SLOTS
+"""Connections are spread over slots of 1 ms, so that they do not all send in the same instant."""
+
+_GIVE_UP_S = 1.0
+"""A frame later than this is not sent any more, so that a generator that can't keep up stays bounded."""
+
+
+class Speaker(Protocol):
+    """What has a frame to send every 20 ms. Its methods are synchronous and must not block."""
+
+    def frame_due(self, due: float) -> bool:
+        """Send the frame that is due at `due` (seconds of the Trio clock); returns whether one was sent."""
+        ...
+
+    def frame_skipped(self, due: float) -> None:
+        """The frame due at `due` is so late that it is left out."""
+        ...
+
+    def broke(self, error: Exception) -> None:
+        """`frame_due` raised; the speaker is asked no more."""
+        ...
+
+
+@attrs.define
+class Metronome:
+    """Calls each speaker when its frame is due, and notes how late that was.
+
+    `record_lateness` takes seconds from when a frame was due to when it was handed to the kernel.
+    """
+
+    record_lateness: Callable[[float], object]
+    frames_sent: int = 0
+    frames_skipped: int = 0
+    _origin: float = attrs.field(factory=trio.current_time, init=False)
+    _slots: list[list[Speaker]] = attrs.field(factory=lambda: [[] for _ in range(_SLOTS)], init=False)
+    _seats: dict[int, int] = attrs.field(factory=dict, init=False)
+    _tick: int = attrs.field(default=0, init=False)
+    _occupied: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def join(self, speaker: Speaker) -> float:
+        """Give `speaker` a slot; returns when its first frame is due, at most one frame from now."""
+        slot = min(range(_SLOTS), key=lambda number: len(self._slots[number]))
+        tick = max(self._tick + 1, self._tick_after(trio.current_time()))
+        first = tick + (slot - tick) % _SLOTS
+        self._slots[slot].append(speaker)
+        self._seats[id(speaker)] = slot
+        self._occupied.set()
+        return self._due(first)
+
+    def leave(self, speaker: Speaker) -> None:
+        """Ask `speaker` no more. Harmless when called again."""
+        slot = self._seats.pop(id(speaker), None)
+        if slot is not None:
+            self._slots[slot].remove(speaker)
+
+    async def run(self) -> None:
+        """Keep time until cancelled."""
+        clock = trio.lowlevel.current_clock().current_time
+        while True:
+            if not self._seats:
+                self._occupied = trio.Event()
+                await self._occupied.wait()
+                self._tick = self._tick_after(clock()) - 1
+            self._tick = self._next_tick()
+            due = self._due(self._tick)
+            await trio.sleep_until(due)
+            if clock() - due > _GIVE_UP_S:
+                self._skip(due)
+            else:
+                self._send(due, clock)
+
+    def _send(self, due: float, clock: Callable[[], float]) -> None:
+        slot = self._slots[self._tick % _SLOTS]
+        record = self.record_lateness
+        for speaker in tuple(slot):
+            try:
+                sent = speaker.frame_due(due)
+            except Exception as error:  # noqa: BLE001 - one speaker's fault must not silence the others
+                self.leave(speaker)
+                speaker.broke(error)
+                continue
+            if sent:
+                self.frames_sent += 1
+                record(clock() - due)
+
+    def _skip(self, due: float) -> None:
+        for speaker in tuple(self._slots[self._tick % _SLOTS]):
+            speaker.frame_skipped(due)
+            self.frames_skipped += 1
+
+    def _next_tick(self) -> int:
+        for tick in range(self._tick + 1, self._tick + 1 + _SLOTS):
+            if self._slots[tick % _SLOTS]:
+                return tick
+        return self._tick + 1
+
+    def _due(self, tick: int) -> float:
+        return self._origin + tick * _SLOT_S
+
+    def _tick_after(self, now: float) -> int:
+        return int((now - self._origin) / _SLOT_S) + 1
