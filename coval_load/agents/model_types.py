@@ -19,10 +19,20 @@ class ModelType(enum.StrEnum):
     @property
     def description(self) -> str:
         """The name for people."""
-        return _TITLES[self]
+        return _DESCRIPTIONS[self]
+
+    @property
+    def is_voice(self) -> bool:
+        """Whether the caller speaks, rather than writes."""
+        return self not in (ModelType.CHAT, ModelType.CHAT_A2A, ModelType.CHAT_WEBSOCKET, ModelType.SMS)
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Simultaneous simulations of one agent that the documents allow; None where they name no limit."""
+        return 8 if self is ModelType.CHAT_WEBSOCKET else None
 
 
-_TITLES = {
+_DESCRIPTIONS = {
     ModelType.VOICE: "inbound voice calls",
     ModelType.OUTBOUND_VOICE: "outbound voice calls",
     ModelType.CHAT: "chat over HTTP",

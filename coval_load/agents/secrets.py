@@ -76,22 +76,23 @@ def _secrets_of(agent: Agent) -> Iterator[str]:
         for value in (options.get(key) or {}).values():
             # Credentials in a header are looked for without their scheme, too.
             yield from (value, *credentials_of(value)) if " " in value else (value,)
-    yield from _keyed_secrets(options)
-    yield from _keyed_secrets(attrs.asdict(agent.body))
+    yield from keyed_secrets(options)
+    yield from keyed_secrets(attrs.asdict(agent.body))
     for url in (options.get("endpoint"), options.get("http_url"), agent.body.endpoint):
         yield from _url_secrets(url or "")
 
 
-def _keyed_secrets(value: Any) -> Iterator[str]:
+def keyed_secrets(value: Any) -> Iterator[str]:
+    """Every text under a key that says it is a secret, at any depth of a JSON value."""
     if isinstance(value, Mapping):
         for key, child in value.items():
             if is_secret_key(key):
                 yield from _texts(child)
             else:
-                yield from _keyed_secrets(child)
+                yield from keyed_secrets(child)
     elif isinstance(value, list | tuple):
         for child in value:
-            yield from _keyed_secrets(child)
+            yield from keyed_secrets(child)
 
 
 def is_secret_key(key: str) -> bool:
@@ -121,9 +122,13 @@ def _url_secrets(url: str) -> Iterator[str]:
 def masked(agent: Agent) -> dict[str, Any]:
     """The body as resolved (`metadata` with every default filled in), with `***` for secrets."""
     body = _plain(agent.body) | {"metadata": _plain(agent.options)}
-    shown = mask_at(_mask_structure(body), agent.hidden)
-    cleaned: dict[str, Any] = Redactor(secrets_of(agent)).clean(shown)
-    return {key: value for key, value in cleaned.items() if value is not None}
+    shown: dict[str, Any] = mask(body, secrets_of(agent), agent.hidden)
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+def mask(document: Any, secrets: Collection[str], hidden: Collection[Steps]) -> Any:
+    """A JSON document with `***` for `secrets`, for what stands at `hidden`, and for what its key makes one."""
+    return Redactor(secrets).clean(mask_at(_mask_structure(document), hidden))
 
 
 def _plain(value: Any) -> dict[str, Any]:

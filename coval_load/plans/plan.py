@@ -1,0 +1,65 @@
+"""A plan that is ready to run: everything it names is loaded, checked and settled."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from coval_load.agents.addresses import Targets
+from coval_load.agents.body import Agent
+from coval_load.engine.plan import Limits, Load, Recording, Timeouts
+from coval_load.plans.schema import LoadSection, Persona, PlanFile, RecordSection, Sample, TestCase, TimeoutsSection
+
+
+@attrs.frozen(repr=False, kw_only=True)
+class Plan:
+    """What a run needs to know.
+
+    `audio` and `file` of turns are absolute paths, or `clip:NAME`. `needs_speech` are the texts that speech
+    was made of. `secrets` must be shown nowhere. The repr shows counts only.
+    """
+
+    name: str
+    agents: tuple[Agent, ...]
+    personas: tuple[Persona, ...]
+    test_cases: tuple[TestCase, ...]
+    load: Load
+    limits: Limits
+    timeouts: Timeouts
+    recording: Recording
+    targets: Targets
+    ca_file: Path | None
+    seed: int
+    needs_speech: tuple[str, ...]
+    secrets: frozenset[str]
+    shown: Mapping[str, Any]
+
+    def masked(self) -> dict[str, Any]:
+        """The plan as resolved, in JSON, with `***` for secrets: what `run.json` keeps."""
+        return dict(self.shown)
+
+    def __repr__(self) -> str:
+        return f"Plan({len(self.agents)} agents, {len(self.test_cases)} test cases)"
+
+
+def settle_load(section: LoadSection) -> Load:
+    """Where nothing says when to stop, each place of `concurrency` is taken once."""
+    simulations = section.simulations
+    if simulations is None and section.duration is None:
+        simulations = section.concurrency
+    return Load(section.concurrency, simulations, section.duration)
+
+
+def settle_limits(file: PlanFile, agents: tuple[Agent, ...]) -> Limits:
+    """Simultaneous simulations of each agent: the plan's word, or else the model type's own."""
+    return Limits({agent.name: file.limits.per_agent or agent.model_type.most_at_once for agent in agents})
+
+
+def settle_timeouts(section: TimeoutsSection) -> Timeouts:
+    return Timeouts(**{f"{name}_s": seconds for name, seconds in attrs.asdict(section).items()})
+
+
+def settle_recording(section: RecordSection) -> Recording:
+    audio = section.audio.sample if isinstance(section.audio, Sample) else section.audio
+    return Recording(section.transcripts, audio)

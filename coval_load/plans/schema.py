@@ -1,0 +1,193 @@
+"""What may stand in a plan and in a test set. Each class is one object of the file; its attributes are the keys."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import attrs
+
+from coval_load.agents.addresses import Targets
+from coval_load.faults import Fault
+from coval_load.limits import Between, Duration, Length, Pattern, Tagged
+
+MOST_AT_ONCE = 100_000
+
+Name = Annotated[str, Length(1, 200)]
+FilePath = Annotated[str, Length(1, 4096), Pattern(r"[^\0]*", "a path without null characters")]
+Text = Annotated[str, Length(1, 10_000)]
+Attributes = Mapping[str, Any]
+Seconds = Annotated[float, Duration()]
+Wait = Annotated[float, Between(least=0, most=3600)]
+Silence = Annotated[float, Between(above=0, most=60)]
+AtOnce = Annotated[int, Between(least=1, most=MOST_AT_ONCE)]
+
+
+@attrs.frozen(kw_only=True)
+class BargeIn:
+    """Begin to speak `after` seconds of the agent's turn, whatever the agent does."""
+
+    after: Seconds
+
+
+@attrs.frozen(kw_only=True)
+class TextTurn:
+    """Say `text`: chat agents read it, voice agents hear `audio`, or speech made of it where there is none."""
+
+    type: Literal["text"]
+    text: Text = attrs.field(repr=False)
+    audio: FilePath | None = None
+    barge_in: BargeIn | None = None
+    expects_reply: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class AudioTurn:
+    """Play `audio`; `text` is what it says, for the transcript and for chat agents."""
+
+    type: Literal["audio"]
+    audio: FilePath
+    text: Text | None = attrs.field(default=None, repr=False)
+    barge_in: BargeIn | None = None
+    expects_reply: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class SkipTurn:
+    """Say nothing, and let the agent go on."""
+
+    type: Literal["skip"]
+    expects_reply: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class DtmfTurn:
+    """Press keys of the keypad."""
+
+    type: Literal["dtmf"]
+    digits: Annotated[str, Length(1, 100), Pattern(r"[0-9*#A-D]+", "keypad digits 0-9, *, #, A-D")] = attrs.field(
+        repr=False
+    )
+    barge_in: BargeIn | None = None
+    expects_reply: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class MediaTurn:
+    """Show an image."""
+
+    type: Literal["media"]
+    file: FilePath
+    barge_in: BargeIn | None = None
+    expects_reply: bool = True
+
+
+AnyTurn = TextTurn | AudioTurn | SkipTurn | DtmfTurn | MediaTurn
+TurnKey = Annotated[AnyTurn, Tagged("type")]
+
+
+@attrs.frozen(kw_only=True)
+class TestCase:
+    """A script for the caller; `attributes` fill `{{test_case.<key>}}`."""
+
+    __test__ = False  # not one of pytest's
+
+    id: Name
+    turns: Annotated[Sequence[TurnKey], Length(0, 10_000)]
+    attributes: Attributes = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Persona:
+    """How a caller behaves. Times are in seconds, the threshold of what counts as sound in dBFS."""
+
+    name: Name = "default"
+    conversation_initiation: Literal["speak_first", "wait_for_user"] = "speak_first"
+    wait_seconds: Wait = 0.5
+    send_silence: bool = True
+    onset_threshold_dbfs: Annotated[float, Between(least=-90, most=0)] = -45.0
+    end_of_turn_silence_seconds: Silence = 0.8
+    yield_silence_seconds: Silence = 0.25
+    attributes: Attributes = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class LoadSection:
+    """How much: `concurrency` at once, until `simulations` were started or `duration` has passed."""
+
+    concurrency: AtOnce = 1
+    simulations: Annotated[int, Between(least=1, most=1_000_000_000)] | None = None
+    duration: Seconds | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LimitsSection:
+    """`per_agent` overrules how many simultaneous simulations the model type allows."""
+
+    per_agent: AtOnce | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TimeoutsSection:
+    """Deadlines for each stage of a simulation, in seconds, and for the end of the run."""
+
+    setup: Seconds = 30.0
+    connect: Seconds = 10.0
+    response: Seconds = 30.0
+    close: Seconds = 5.0
+    simulation: Seconds = 600.0
+    grace: Seconds = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class TlsSection:
+    """`ca_file`: a PEM file of authorities to trust besides the system's."""
+
+    ca_file: FilePath | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Sample:
+    """Keep the audio of so many simulations."""
+
+    sample: Annotated[int, Between(least=1, most=1_000_000)]
+
+
+@attrs.frozen(kw_only=True)
+class RecordSection:
+    """What is kept of each simulation."""
+
+    transcripts: Literal["all", "none"] = "all"
+    audio: Literal["none", "all"] | Sample = "none"
+
+
+@attrs.frozen(kw_only=True)
+class PlanFile:
+    """The plan as written. `agents` and test cases are loaded by themselves; here is only their outer shape."""
+
+    name: Name | None = None
+    agents: Annotated[Sequence[FilePath | Mapping[str, Any]], Length(1, 1000)] = attrs.field(repr=False)
+    persona: Persona | None = None
+    personas: Annotated[Sequence[Persona], Length(1, 1000)] | None = None
+    test_set: FilePath | Sequence[Any] = attrs.field(repr=False)
+    load: LoadSection = attrs.field(factory=LoadSection)
+    limits: LimitsSection = attrs.field(factory=LimitsSection)
+    timeouts: TimeoutsSection = attrs.field(factory=TimeoutsSection)
+    tls: TlsSection = attrs.field(factory=TlsSection)
+    targets: Targets = attrs.field(factory=Targets)
+    record: RecordSection = attrs.field(factory=RecordSection)
+    seed: Annotated[int, Between(least=0, most=2**63 - 1)] = 0
+
+    @property
+    def callers(self) -> tuple[Persona, ...]:
+        """The personas, however they are written; one with every default where there are none."""
+        return tuple(self.personas or (self.persona or Persona(),))
+
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Fault]:
+        """`persona` or `personas`, and a name of its own for each."""
+        personas = values.get("personas") or ()
+        if personas and values.get("persona") is not None:
+            yield Fault("persona", "expected persona or personas; got both, take one out")
+        names = [persona.name for persona in personas]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                yield Fault(f"personas[{at}].name", "expected a name of its own; another persona has the same")
