@@ -21,6 +21,7 @@ Allowed: TypeAlias = Iterable[str] | Callable[[str], bool]
 _PLACEHOLDER = re.compile(r'\{\{([^{}"\\]*)\}\}')
 _NAME = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
 _TOKEN = re.compile(r'\\.|"|' + _PLACEHOLDER.pattern, re.DOTALL)
+_TOO_DEEP = "nested too deeply; expected JSON of a few hundred levels at most"
 _RAW_NAMES = frozenset({"audio_data", "media_data"})
 # A key takes only a string and a digit may stick to its neighbour: what is JSON with both of these
 # for every placeholder outside of a string is JSON with any value.
@@ -92,7 +93,8 @@ class Template:
     @property
     def is_raw(self) -> bool:
         """Whether it is `{{audio_data}}` or `{{media_data}}` and nothing else: raw bytes are sent."""
-        return len(self.parts) == 1 and self.names <= _RAW_NAMES
+        first, *others = self.parts
+        return not others and isinstance(first, _Slot) and first.name in _RAW_NAMES
 
     def render(self, values: Mapping[str, Any]) -> bytes:
         """UTF-8 JSON with `values` in it. Raises `TemplateError` where one is missing."""
@@ -153,9 +155,12 @@ class JsonTemplate:
     def parse(cls, value: Any, *, name: str, allowed: Allowed | None = None) -> "JsonTemplate":
         """Check the placeholders of `value`. Raises `TemplateError` for one that isn't allowed."""
         is_allowed = _predicate(allowed)
-        for text in _strings(value):
-            for match in _PLACEHOLDER.finditer(text):
-                _check_name(match[1].strip(), name, is_allowed)
+        try:
+            for text in _strings(value):
+                for match in _PLACEHOLDER.finditer(text):
+                    _check_name(match[1].strip(), name, is_allowed)
+        except RecursionError as error:
+            raise TemplateError(name, None, _TOO_DEEP) from error
         return cls(name, value)
 
     def fill(self, values: Mapping[str, Any]) -> Any:
@@ -163,7 +168,10 @@ class JsonTemplate:
 
         A string stays a string, also where it is one placeholder and nothing else.
         """
-        return self._fill(self.value, values)
+        try:
+            return self._fill(self.value, values)
+        except RecursionError as error:
+            raise TemplateError(self.name, None, _TOO_DEEP) from error
 
     def _fill(self, value: Any, values: Mapping[str, Any]) -> Any:
         match value:

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     import av
+    from av.container import InputContainer
 
 LONGEST_S = 600.0
 # No playlist among them: a clip must not make FFmpeg open other files or addresses.
 _CONTAINERS = "wav,w64,mp3,flac,ogg"
+_MOST_CHANNELS = 2
+_EXPECTED = "expected WAV, MP3, FLAC or Ogg Vorbis audio"
 
 
 class AudioFileError(Exception):
@@ -55,39 +58,48 @@ def read_audio(source: Path | str | bytes, name: str | None = None) -> Clip:
 def _decoded(data: bytes, name: str) -> Clip:
     import av
 
+    options = {"format_whitelist": _CONTAINERS}
     try:
-        with av.open(io.BytesIO(data), options={"format_whitelist": _CONTAINERS}) as container:
-            if not container.streams.audio:
-                raise AudioFileError(f"{name}: expected an audio file; it has no audio stream")
-            stream = container.streams.audio[0]
-            rate_hz = stream.codec_context.sample_rate
-            pieces = list(_pieces(container, stream, name))
+        # Titles and the like come in any encoding; they don't matter here.
+        with av.open(io.BytesIO(data), "r", options=options, metadata_errors="replace") as container:
+            pieces, rate_hz = _pieces(container, name)
     except av.error.FFmpegError as error:
-        raise AudioFileError(
-            f"{name}: expected WAV, MP3, FLAC or Ogg Vorbis audio; FFmpeg says: {error.strerror}"
-        ) from error
+        raise AudioFileError(f"{name}: {_EXPECTED}; FFmpeg says: {error.strerror}") from error
+    except ValueError as error:
+        raise AudioFileError(f"{name}: {_EXPECTED} that keeps its form throughout; {error}") from error
     if not pieces:
         raise AudioFileError(f"{name}: expected an audio file; it holds no sound")
     return Clip(np.concatenate(pieces), rate_hz)
 
 
-def _pieces(container: Any, stream: Any, name: str) -> Iterator[npt.NDArray[np.float32]]:
-    import av
-
-    # Averaged here: FFmpeg's own downmix of floats adds 3 dB where the channels agree.
-    resampler = av.AudioResampler("fltp", stream.codec_context.layout, stream.codec_context.sample_rate)
-    most = int(LONGEST_S * stream.codec_context.sample_rate)
-    for frame in _frames(container, stream, resampler):
+def _pieces(container: "InputContainer", name: str) -> tuple[list[npt.NDArray[np.float32]], int]:
+    if not container.streams.audio:
+        raise AudioFileError(f"{name}: {_EXPECTED}; it has no audio stream")
+    stream = container.streams.audio[0]
+    rate_hz = stream.codec_context.sample_rate if stream.codec_context else 0
+    if not rate_hz:
+        raise AudioFileError(f"{name}: {_EXPECTED}; its audio is of an unknown kind")
+    most = int(LONGEST_S * rate_hz)
+    pieces = []
+    for frame in _floats(container, stream, name):
         most -= frame.samples
         if most < 0:
-            raise AudioFileError(
-                f"{name}: expected at most {LONGEST_S / 60:g} minutes of audio; it is longer"
-            )
-        mono: npt.NDArray[np.float32] = frame.to_ndarray().mean(axis=0, dtype=np.float32)
-        yield mono
+            raise AudioFileError(f"{name}: expected at most {LONGEST_S / 60:g} minutes of audio; it is longer")
+        # Averaged here: FFmpeg's own downmix of floats adds 3 dB where the channels agree.
+        channels = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+        # A file of floats may hold anything, infinity included.
+        mono: npt.NDArray[np.float32] = np.clip(np.nan_to_num(channels), -1, 1).mean(axis=1, dtype=np.float32)
+        pieces.append(mono)
+    return pieces, rate_hz
 
 
-def _frames(container: Any, stream: Any, resampler: "av.AudioResampler") -> Iterator["av.AudioFrame"]:
+def _floats(container: "InputContainer", stream: "av.AudioStream", name: str) -> Iterator["av.AudioFrame"]:
+    import av
+
+    resampler = av.AudioResampler("flt")
     for frame in container.decode(stream):
+        channels = frame.layout.nb_channels
+        if channels > _MOST_CHANNELS:
+            raise AudioFileError(f"{name}: expected one channel or two; it has {channels}")
         yield from resampler.resample(frame)
     yield from resampler.resample(None)

@@ -71,9 +71,7 @@ class Mp3Stream:
                 self._bad_packets = 0
                 yield from self._resample(frame)
 
-    def _decode_packet(
-        self, codec: "av.AudioCodecContext", packet: "av.Packet[Any]"
-    ) -> list["av.AudioFrame"]:
+    def _decode_packet(self, codec: "av.AudioCodecContext", packet: "av.Packet[Any]") -> list["av.AudioFrame"]:
         import av
 
         data = bytes(packet)
@@ -98,10 +96,11 @@ class Mp3Stream:
 
 
 def _id3_size(data: bytes) -> int:
-    """Length of the ID3v2 tag that `data` begins with (id3.org, ID3v2.4 section 3.1), or 0."""
+    """Length of the ID3v2 tag before a frame in `data` (id3.org, ID3v2.4 section 3.1), 0 without either."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | (byte & 0x7F)
-    return min(10 + size, len(data))
+    size = 10
+    for place, byte in enumerate(reversed(data[6:10])):
+        size += (byte & 0x7F) << 7 * place
+    # An empty packet would tell FFmpeg that the stream is over.
+    return size if size < len(data) else 0

@@ -29,7 +29,8 @@ def to_float(pcm: bytes) -> npt.NDArray[np.float32]:
 def from_float(samples: npt.NDArray[Any]) -> bytes:
     """Floats in [-1, 1] as mono PCM, rounded to the nearest; what lies outside is clipped, NaN is silence."""
     scaled = np.nan_to_num(np.rint(np.asarray(samples, np.float32) * np.float32(_FULL_SCALE)))
-    return np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype(_INT16).tobytes()
+    clipped: npt.NDArray[np.int16] = np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1).astype(_INT16)
+    return clipped.tobytes()
 
 
 class WholeSamples:
