@@ -67,9 +67,7 @@ class _Talk:
         return text if isinstance(text, str) else None
 
     def _message(self, text: str, direction: str) -> dict[str, str]:
-        message = (
-            {"content": text} if self._chat.message_format == "content" else {"type": "message", "text": text}
-        )
+        message = {"content": text} if self._chat.message_format == "content" else {"type": "message", "text": text}
         if self._chat.echoes:
             message["direction"] = direction
         return message
@@ -92,9 +90,7 @@ class _Talk:
         await trio.sleep_until(asked_at + self._options.delay_s + spread_s)
         count = self._chat.messages
         said = f"You said: {text}"
-        await self._say(
-            [said] + [f"And that was part {part} of {count}." for part in range(2, count + 1)], turn
-        )
+        await self._say([said] + [f"And that was part {part} of {count}." for part in range(2, count + 1)], turn)
 
     async def _say(self, texts: list[str], turn: int) -> None:
         reply = [orjson.dumps(self._message(text, "outbound")).decode() for text in texts]

@@ -53,27 +53,17 @@ _Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOp
 
 
 @click.command("reference-agent", context_settings={"show_default": True})
-@click.option(
-    "--model-type", type=click.Choice([VOICE, CHAT]), default=VOICE, help="What kind of agent it is."
-)
+@click.option("--model-type", type=click.Choice([VOICE, CHAT]), default=VOICE, help="What kind of agent it is.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one.")
 @click.option("--tls/--no-tls", "use_tls", default=True, help="wss:// with a CA of its own, or ws://.")
-@click.option(
-    "--http-first", is_flag=True, help="Write an agent file that sets a session up over HTTP first."
-)
+@click.option("--http-first", is_flag=True, help="Write an agent file that sets a session up over HTTP first.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="coval-reference")
-@click.option(
-    "--stamps", type=click.Path(path_type=Path, dir_okay=False), help="Write what it knows here (JSONL)."
-)
+@click.option("--stamps", type=click.Path(path_type=Path, dir_okay=False), help="Write what it knows here (JSONL).")
 @click.option("--json", "as_json", is_flag=True, help="Announce itself as one line of JSON.")
 @click.option("--cpu", type=click.IntRange(0), help="Run on this processor only.")
-@click.option(
-    "--delay", "delay_s", type=duration, default="600ms", help="From the caller's turn to the answer."
-)
-@click.option(
-    "--spread", "spread_s", type=duration, default="0ms", help="The delay varies by as much, both ways."
-)
+@click.option("--delay", "delay_s", type=duration, default="600ms", help="From the caller's turn to the answer.")
+@click.option("--spread", "spread_s", type=duration, default="0ms", help="The delay varies by as much, both ways.")
 @click.option("--seed", type=int, default=0, help="The same seed varies the delay in the same way.")
 @click.option("--greeting", is_flag=True, help="Speak first.")
 @click.option("--events", is_flag=True, help="Send a cart_update message in each turn.")
@@ -84,41 +74,21 @@ _Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOp
     multiple=True,
     help=f"One of {', '.join(sorted(KINDS))}; repeatable; SHARE of connections: 0..1.",
 )
-@click.option(
-    "--close-code", type=click.IntRange(1000, 4999), default=1011, help="For --misbehave wrong-close."
-)
-@click.option(
-    "--caller-rate", "caller_rate_hz", type=RATES, default="16000", help="Voice: Hz of what callers send."
-)
-@click.option(
-    "--agent-rate", "agent_rate_hz", type=RATES, default="24000", help="Voice: Hz of what it sends."
-)
-@click.option(
-    "--end-silence", "end_silence_s", type=duration, default="300ms", help="Voice: ends a caller's turn."
-)
-@click.option(
-    "--leading-silence", "leading_silence_s", type=duration, default="0ms", help="Voice: before speech."
-)
-@click.option(
-    "--mode", type=click.Choice(["burst", "fast", "paced"]), default="burst", help="Voice: pace of audio."
-)
+@click.option("--close-code", type=click.IntRange(1000, 4999), default=1011, help="For --misbehave wrong-close.")
+@click.option("--caller-rate", "caller_rate_hz", type=RATES, default="16000", help="Voice: Hz of what callers send.")
+@click.option("--agent-rate", "agent_rate_hz", type=RATES, default="24000", help="Voice: Hz of what it sends.")
+@click.option("--end-silence", "end_silence_s", type=duration, default="300ms", help="Voice: ends a caller's turn.")
+@click.option("--leading-silence", "leading_silence_s", type=duration, default="0ms", help="Voice: before speech.")
+@click.option("--mode", type=click.Choice(["burst", "fast", "paced"]), default="burst", help="Voice: pace of audio.")
 @click.option("--speed", type=click.FloatRange(1.0), default=3.0, help="Voice: times real time in mode fast.")
-@click.option(
-    "--message-ms", type=click.IntRange(5, 60_000), help="Voice: audio in a message.  [100; paced: 20]"
-)
-@click.option(
-    "--encoding", type=click.Choice(["pcm", "ulaw", "mp3"]), default="pcm", help="Voice: of its audio."
-)
+@click.option("--message-ms", type=click.IntRange(5, 60_000), help="Voice: audio in a message.  [100; paced: 20]")
+@click.option("--encoding", type=click.Choice(["pcm", "ulaw", "mp3"]), default="pcm", help="Voice: of its audio.")
 @click.option("--binary/--json-audio", default=False, help="Voice: audio as binary messages or as JSON.")
 @click.option("--channels", type=click.IntRange(1, 2), default=1, help="Voice: 2 sends interleaved stereo.")
-@click.option(
-    "--reply-seconds", "reply_s", type=click.FloatRange(0.05), help="Voice: cut or loop replies to this."
-)
+@click.option("--reply-seconds", "reply_s", type=click.FloatRange(0.05), help="Voice: cut or loop replies to this.")
 @click.option("--yields/--ignores-barge-in", default=True, help="Voice: stop when the caller speaks over it.")
 @click.option("--echo", is_flag=True, help="Voice: send each audio message back at once, do nothing else.")
-@click.option(
-    "--message-format", type=click.Choice(["type", "content"]), default="type", help="Chat: JSON shape."
-)
+@click.option("--message-format", type=click.Choice(["type", "content"]), default="type", help="Chat: JSON shape.")
 @click.option("--messages", type=click.IntRange(1, 100), default=1, help="Chat: parts of a reply.")
 @click.option("--gap", "gap_s", type=duration, default="50ms", help="Chat: between the parts of a reply.")
 @click.option("--echoes", is_flag=True, help="Chat: send callers' messages back, with a direction on all.")
@@ -130,7 +100,7 @@ def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
 
     Example: coval-load reference-agent --model-type MODEL_TYPE_CHAT_WEBSOCKET --delay 200ms
     """
-    options, server = _read(given)
+    options, server = read_options(given)
     wrong = contradictions(options)
     if wrong:
         raise click.UsageError("; ".join(wrong))
@@ -138,14 +108,17 @@ def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
         _pin(cpu)
     announce = _announce_as_json if as_json else _announce
     try:
-        trio.run(
-            run_reference_agent, options, server, announce, restrict_keyboard_interrupt_to_checkpoints=True
-        )
-    except* OSError as failed:
-        raise click.ClickException("; ".join(str(error) for error in failed.exceptions)) from None
+        trio.run(run_reference_agent, options, server, announce)
+    except OSError as failed:
+        raise click.UsageError(
+            f"expected to listen on {server.host} port {server.port} and to write into {server.out}; {failed};"
+            " choose another --host, --port or --out"
+        ) from None
 
 
-def _read(given: dict[str, Any]) -> tuple[AgentOptions, ServerOptions]:
+def read_options(given: dict[str, Any]) -> tuple[AgentOptions, ServerOptions]:
+    """The options of a parsed command line, by the names of the command's parameters."""
+    given = dict(given)
     given["message_s"] = (given.pop("message_ms") or (20 if given["mode"] == "paced" else 100)) / 1000
     for rate in ("caller_rate_hz", "agent_rate_hz"):
         given[rate] = int(given[rate])

@@ -63,9 +63,7 @@ class Hearing:
             return None
         from_sample, last = int(starts[loud[0]]), int(loud[-1])
         to_sample = int(starts[last] + lengths[last])
-        peaks = np.flatnonzero(
-            np.square(samples[from_sample:to_sample], dtype=np.float64) > self._audible_power
-        )
+        peaks = np.flatnonzero(np.square(samples[from_sample:to_sample], dtype=np.float64) > self._audible_power)
         first, end = from_sample + int(peaks[0]), from_sample + int(peaks[-1]) + 1
         return Heard(at + first / self._rate_hz, at + end / self._rate_hz)
 

@@ -58,17 +58,13 @@ async def read_body(stream: trio.abc.Stream, head: Head) -> bytes:
             return body
 
 
-async def respond(
-    stream: trio.abc.Stream, status: int, body: bytes, content_type: str = "application/json"
-) -> None:
+async def respond(stream: trio.abc.Stream, status: int, body: bytes, content_type: str = "application/json") -> None:
     """Answers and says that the connection closes after that."""
     head = f"HTTP/1.1 {status} .\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     await stream.send_all(f"{head}Connection: close\r\n\r\n".encode() + body)
 
 
-async def answer_setup(
-    stream: trio.abc.Stream, head: Head, websocket_url: str, kinds: frozenset[str]
-) -> None:
+async def answer_setup(stream: trio.abc.Stream, head: Head, websocket_url: str, kinds: frozenset[str]) -> None:
     """Answers `POST /sessions` with `{"data": {"websocket_url": ...}}`, 404 to all else; or misbehaves."""
     await read_body(stream, head)
     if head.method != "POST" or head.target.partition("?")[0] != "/sessions":

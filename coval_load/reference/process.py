@@ -77,9 +77,8 @@ async def _first_line(process: trio.Process, complaints: Any) -> bytes:
         return line
     complaints.seek(0)
     said = complaints.read().decode(errors="replace").strip()
-    raise ReferenceAgentFailed(
-        f"expected the reference agent to announce itself; it ended with: {said or 'nothing'}"
-    )
+    ending = "has not done so yet" if process.returncode is None else f"ended with code {process.returncode}"
+    raise ReferenceAgentFailed(f"expected the reference agent to announce itself; it {ending}: {said}")
 
 
 def _describe(line: bytes, stamps: Path) -> ReferenceProcess:

@@ -1,11 +1,13 @@
 """A whole reference agent: certificate, port, files, and the server until it is told to stop."""
 
+import importlib
 import json
 import os
 import signal
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -45,22 +47,34 @@ Announce = Callable[[Announcement], None]
 async def run_reference_agent(options: AgentOptions, server: ServerOptions, announce: Announce) -> None:
     """Runs until SIGINT or SIGTERM; calls `announce` once the agent can be called.
 
-    Raises OSError, perhaps in a group, where it can't listen or can't write its files.
+    Raises OSError where it can't listen or can't write its files.
     """
+    allow_many_connections()
     server.out.mkdir(parents=True, exist_ok=True)
     agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
     tls = make_tls(server) if server.use_tls else None
-    with Stamps(server.stamps) as stamps:
+    with Stamps(server.stamps) as stamps, await _bind(server) as sock:
+        address = Address.of(options.model_type, server.host, sock.getsockname()[1], server.use_tls)
+        announcement = _announcement(options, server, address)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_when_told, nursery.cancel_scope)
             nursery.start_soon(stamps.flush_often)
-            sock = await _bind(server)
-            address = Address.of(options.model_type, server.host, sock.getsockname()[1], server.use_tls)
             if not refuses_all(options.misbehaviours):
                 taker = Server(agent, options, stamps, tls, address.endpoint)
                 sock.listen(BACKLOG)
                 await nursery.start(partial(trio.serve_listeners, taker.take, [trio.SocketListener(sock)]))
-            announce(_announcement(options, server, address))
+            announce(announcement)
+
+
+def allow_many_connections() -> None:
+    """Raises the limit of open files, often 1,024, to what this process may have."""
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:
+        return  # Windows has no such limit
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def make_tls(server: ServerOptions) -> ssl.SSLContext:

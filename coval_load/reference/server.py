@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import trio
 import trio_websocket
+import wsproto.utilities
 
 from coval_load.reference.http_setup import Head, ReplayedStream, answer_setup, read_head
 from coval_load.reference.line import Line, reset_when_closed
@@ -36,7 +37,9 @@ GONE = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
     trio_websocket.ConnectionClosed,
+    trio.TooSlowError,
     h11.ProtocolError,
+    wsproto.utilities.ProtocolError,
     ssl.SSLError,
     OSError,
 )
@@ -116,9 +119,11 @@ class Server:
         if "slow-loris" in kinds:
             replayed.dribble_s = DRIBBLE_S
         async with trio.open_nursery() as nursery:
-            request = await trio_websocket.wrap_server_stream(
-                nursery, replayed, QUEUED_MESSAGES, MAX_MESSAGE, RECEIVE_BYTES
-            )
+            # Without a deadline this would wait for ever for an upgrade request that is not one.
+            with trio.fail_after(HANDSHAKE_TIMEOUT_S):
+                request = await trio_websocket.wrap_server_stream(
+                    nursery, replayed, QUEUED_MESSAGES, MAX_MESSAGE, RECEIVE_BYTES
+                )
             for kind in sorted(kinds & STATUSES.keys()):
                 self._stamps.add("rejected", connection=number, status=STATUSES[kind])
                 await request.reject(STATUSES[kind], body=b"told to fail")

@@ -97,11 +97,12 @@ class _Talk:
     async def answer(self) -> None:
         try:
             if self._options.greeting:
-                await self._reply(GREETING, trio.current_time())
+                await self._reply(0, GREETING, trio.current_time())
             while True:
                 await self._caller_began.wait()
                 await self._hear_out()
-                await self._reply(REPLIES[(self._line.turn - 1) % len(REPLIES)], self._due())
+                turn = self._line.turn
+                await self._reply(turn, REPLIES[(turn - 1) % len(REPLIES)], self._due())
         except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             return  # the listening side stamps it
 
@@ -117,11 +118,10 @@ class _Talk:
         spread_s = self._line.random.uniform(-self._options.spread_s, self._options.spread_s)
         return self._last_audible_at + self._options.delay_s + spread_s
 
-    async def _reply(self, name: str, due: float) -> None:
+    async def _reply(self, turn: int, name: str, due: float) -> None:
         self._stop = trio.Event()
         self._replying = True
-        turn = self._line.turn
-        if self._options.events and self._line.turn:
+        if self._options.events and turn:
             await self._line.send_json(CART_UPDATE)
         if not await happens_before(self._stop, due):
             await self._say(self._utterances[name], turn)

@@ -1,77 +1,55 @@
-"""Callers of the reference agent: real sockets to a real process."""
+"""A reference agent to be called: in a process of its own, or in this one."""
 
-import base64
-import json
-import ssl
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-import attrs
-import numpy as np
 import pytest
 import trio
-import trio_websocket
+from reference_callers import PATIENCE_S, Agent, options_for
 
-from coval_load.reference.process import start_reference_agent
-
-PATIENCE_S = 20
-CHAT = ("--model-type", "MODEL_TYPE_CHAT_WEBSOCKET")
-
-
-def tone(seconds, rate_hz=16_000):
-    at = np.arange(round(seconds * rate_hz))
-    return (8000 * np.sin(2 * np.pi * 440 * at / rate_hz)).astype("<i2").tobytes()
-
-
-@attrs.define
-class Caller:
-    """One connection to the agent, and what can be said on it."""
-
-    websocket: trio_websocket.WebSocketConnection
-
-    async def say(self, message):
-        await self.websocket.send_message(json.dumps(message))
-
-    async def sound(self, seconds):
-        """A tone in one message: it plays for `seconds` from now on."""
-        await self.say({"type": "audio_chunk", "data": base64.b64encode(tone(seconds)).decode()})
-
-    async def hear(self):
-        return json.loads(await self.websocket.get_message())
-
-    async def hear_seconds(self, seconds, rate_hz=24_000):
-        """Mono PCM of at least `seconds`."""
-        pcm = b""
-        while len(pcm) < seconds * rate_hz * 2:
-            message = await self.hear()
-            assert message["type"] == "audio_chunk"
-            pcm += base64.b64decode(message["data"], validate=True)
-        return pcm
-
-
-def trust(agent):
-    return ssl.create_default_context(cafile=agent.ca_file) if agent.ca_file else None
-
-
-@asynccontextmanager
-async def call(agent, url=None, **more):
-    """A connection on which the agent said that it is ready, if it says so."""
-    with trio.fail_after(PATIENCE_S):
-        async with trio_websocket.open_websocket_url(
-            url or agent.endpoint, trust(agent), **more
-        ) as websocket:
-            yield Caller(websocket)
-
-
-def stamped(agent, what):
-    """The stamps of one kind. Complete once the agent's process has ended."""
-    return [stamp for stamp in agent.stamps() if stamp["what"] == what]
+from coval_load.reference.options import contradictions
+from coval_load.reference.process import ReferenceProcess, start_reference_agent
+from coval_load.reference.run import run_reference_agent
 
 
 @pytest.fixture
-def reference(tmp_path):
-    """Starts an agent with these arguments; its files are in the test's own folder."""
+def agent_process(tmp_path):
+    """Starts an agent with these arguments as a process of its own."""
 
-    def start(*arguments):
-        return start_reference_agent(arguments, tmp_path / "agent")
+    @asynccontextmanager
+    async def start(*arguments):
+        async with start_reference_agent(arguments, tmp_path / "agent") as process:
+            yield Agent(process)
+
+    return start
+
+
+@pytest.fixture
+def agent_here(tmp_path):
+    """Starts an agent with these arguments in this process: as real on the wire, and quicker to start."""
+
+    @asynccontextmanager
+    async def start(*arguments):
+        out = tmp_path / "agent"
+        options, server = options_for(*arguments, f"--out={out}", f"--stamps={out / 'stamps.jsonl'}")
+        assert contradictions(options) == []
+        out.mkdir()
+        send, receive = trio.open_memory_channel(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_reference_agent, options, server, send.send_nowait)
+            with trio.fail_after(PATIENCE_S):
+                announced = await receive.receive()
+            yield Agent(
+                ReferenceProcess(
+                    endpoint=announced.endpoint,
+                    setup_url=announced.setup_url,
+                    agent_file=Path(announced.agent_file),
+                    plan_file=Path(announced.plan_file),
+                    ca_file=announced.ca_file and Path(announced.ca_file),
+                    stamps_file=Path(announced.stamps_file),
+                    pid=announced.pid,
+                )
+            )
+            nursery.cancel_scope.cancel()
 
     return start
