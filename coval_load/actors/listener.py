@@ -130,19 +130,15 @@ class Listener:
                     tail.underrun_s = self._dry_s
             else:
                 number = self._messages
-                self._floor.agent_heard(
-                    Utterance(onset_at, last_at, at, number, number, dry_before_s=self._dry_s)
-                )
+                self._floor.agent_heard(Utterance(onset_at, last_at, at, number, number, dry_before_s=self._dry_s))
                 self._change()
             self._dry_s = 0.0
 
-    def caller_speaks(
-        self, first_audible_at: float, last_audible_at: float, *, barge_in: bool = False
-    ) -> None:
+    def caller_speaks(self, first_audible_at: float, last_audible_at: float, *, barge_in: bool = False) -> None:
         """A clip was begun whose first and last audible samples are due then, both still to come."""
-        now = trio.current_time()
-        self._floor.caller_speaks(CallerSpeech(first_audible_at, last_audible_at, barge_in), now)
-        self._forget_arrivals(min(now, first_audible_at))
+        speech = CallerSpeech(first_audible_at, last_audible_at, barge_in)
+        self._floor.caller_speaks(speech, trio.current_time())
+        self._forget_arrivals(last_audible_at)
         self._change()
 
     def lost(self, failure: SimulationFailed, clean: bool) -> None:
@@ -300,9 +296,7 @@ class Listener:
         came = len(self._arrivals) - bisect_left(self._arrivals, anchor)
         audio = f"{came} audio messages came, none began an audible reply" if came else "no audio came"
         what = "; ".join(filter(None, (audio, self._explain())))
-        return SimulationFailed(
-            ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}"
-        )
+        return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}")
 
     def _forget_arrivals(self, before: float) -> None:
         del self._arrivals[: bisect_left(self._arrivals, before)]

@@ -132,10 +132,8 @@ class CoalescingReceiver:
         del self._texts[place : place + count]
 
     def _no_response(self, deadline_s: float) -> SimulationFailed:
-        what = self._explain() or "no text came"
-        return SimulationFailed(
-            ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}"
-        )
+        what = self._explain() or "no text came in time"
+        return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}")
 
 
 def _reply(group: list[_Text]) -> ChatReply:

@@ -1,7 +1,7 @@
 """One caller and one agent, from dial to hang-up: the stages, their deadlines, and what is let go at the end."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -94,6 +94,8 @@ class Simulation:
     handshake_timeout_s: float
     keeps_transcript: bool = True
     narrator: Narrator | None = None
+    recording_started_at: float | None = None
+    """Where on the Trio clock its recording begins; None where there is none."""
 
     stage: Stage = attrs.field(default=Stage.QUEUE, init=False)
     bell: Doorbell = attrs.field(factory=Doorbell, init=False)
@@ -206,18 +208,24 @@ class Simulation:
     # What arrives
 
     def _message(self, payload: bytes, is_text: bool, at: float) -> None:
+        self._take_in(self.dialect.decode(payload, is_text), at)
+
+    def _message_told(self, payload: bytes, is_text: bool, at: float) -> None:
+        events = self.dialect.decode(payload, is_text)
+        if events and all(type(event) is AudioReceived for event in events):
+            self.tell("received audio", f"{len(payload)} bytes in a {'text' if is_text else 'binary'} message")
+        else:
+            self.tell("received", payload.decode("utf-8", "replace") if is_text else f"{len(payload)} bytes, binary")
+        self._take_in(events, at)
+
+    def _take_in(self, events: Sequence[Event], at: float) -> None:
         conversation = self._conversation
         assert conversation is not None  # it is made before the link
-        for event in self.dialect.decode(payload, is_text):
+        for event in events:
             if type(event) is AudioReceived or type(event) is TextReceived:
                 conversation.hear(event, at)
             else:
                 self._handle(event, at)
-
-    def _message_told(self, payload: bytes, is_text: bool, at: float) -> None:
-        shown = payload[:300].decode("utf-8", "replace") if is_text else f"{len(payload)} bytes, binary"
-        self.tell("received", shown)
-        self._message(payload, is_text, at)
 
     def _handle(self, event: Event, at: float) -> None:
         match event:
@@ -286,6 +294,12 @@ class Simulation:
         return {
             **attrs.asdict(self.identity),
             "worker": 0,
+            "recording": None
+            if self.recording_started_at is None
+            else {
+                "file": f"recordings/{self.identity.simulation_output_id}.wav",
+                "start": self.recording_started_at - origin,
+            },
             "close_code": self.close_code,
             "metrics": dict(self.measures.own),
             "transcript": self.transcript.rows(origin) if self.keeps_transcript else [],

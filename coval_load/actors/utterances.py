@@ -33,12 +33,10 @@ class Utterance:
         return self.last_message - self.first_message + 1
 
     def absorb(self, other: "Utterance") -> None:
-        """Become one with another, whichever of the two came first."""
+        """Become one with another that is heard after this one, or during it; it may have arrived before."""
         earlier, later = (self, other) if self.first_message <= other.first_message else (other, self)
         self.underrun_s = max(self.underrun_s, other.underrun_s, later.dry_before_s)
         self.dry_before_s = earlier.dry_before_s
-        if other.onset_at < self.onset_at:
-            self.onset_at, self.arrived_at = other.onset_at, other.arrived_at
         self.last_audible_at = max(self.last_audible_at, other.last_audible_at)
         self.first_message = min(self.first_message, other.first_message)
         self.last_message = max(self.last_message, other.last_message)

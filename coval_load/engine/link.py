@@ -184,7 +184,7 @@ class Link:
             opcode = frame.opcode
             if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
                 if frame.fin:
-                    self._message(frame.data, opcode is Opcode.TEXT, at)
+                    self._message(bytes(frame.data), opcode is Opcode.TEXT, at)
                 else:
                     self._fragments = [bytes(frame.data)]
                     self._fragments_are_text = opcode is Opcode.TEXT

@@ -1,0 +1,76 @@
+"""Which dialect speaks with which model type: one line for each protocol, and those that other packages add."""
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+import attrs
+
+from coval_load.agents.body import Agent
+from coval_load.agents.model_types import ModelType
+from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
+from coval_load.agents.options.websocket import WebSocketOptions
+from coval_load.codecs.dialects import websocket_chat, websocket_voice
+from coval_load.codecs.dialects.interface import ChatFormat, VoiceFormat
+from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
+from coval_load.codecs.templates import JsonTemplate, TemplateError
+from coval_load.faults import Fault
+
+ENTRY_POINTS = "coval_load.dialects"
+"""The entry-point group under which a package adds an `AgentProtocol` of its own, named by its model type."""
+
+
+@attrs.frozen
+class AgentProtocol:
+    """How a model type is spoken with.
+
+    `options` is the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an
+    agent share; `check(format)` gives (field, what is wrong) and never raises.
+    """
+
+    medium: Literal["voice", "chat"]
+    options: type
+    make_format: Callable[[Any], Any]
+    check: Callable[[Any], list[tuple[str, str]]]
+
+
+def _fields_of(form: type) -> Callable[[Any], Any]:
+    names = [field.name for field in attrs.fields(form)]
+
+    def make(options: Any) -> Any:
+        values = {name: getattr(options, name) for name in names}
+        return form(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    return make
+
+
+_OURS: Mapping[str, AgentProtocol] = {
+    ModelType.WEBSOCKET: AgentProtocol(
+        "voice", WebSocketOptions, _fields_of(websocket_voice.WebSocketVoiceFormat), websocket_voice.check
+    ),
+    ModelType.CHAT_WEBSOCKET: AgentProtocol(
+        "chat", ChatWebSocketOptions, _fields_of(websocket_chat.WebSocketChatFormat), websocket_chat.check
+    ),
+}
+
+
+def known_protocols() -> dict[str, AgentProtocol]:
+    """Ours, and those of installed packages, which may not replace ours."""
+    added = {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+    return {**added, **_OURS}
+
+
+def template_faults(agent: Agent, protocols: Mapping[str, AgentProtocol]) -> Iterator[Fault]:
+    """What is wrong with an agent's templates: placeholders nobody knows, text that could never be JSON."""
+    protocol = protocols[agent.model_type]
+    for field, message in protocol.check(protocol.make_format(agent.options)):
+        yield Fault(f"metadata.{field}", message)
+    for field in ("custom_headers", "http_headers", "http_request_body"):
+        value = getattr(agent.options, field, None)
+        try:
+            JsonTemplate.parse(value, name=field, allowed=SIMULATION_NAMES)
+        except TemplateError as error:
+            yield Fault(f"metadata.{field}", error.detail)
+
+
+Format = VoiceFormat | ChatFormat

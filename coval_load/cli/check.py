@@ -1,0 +1,75 @@
+"""`coval-load check`: everything that is wrong, at once; with `--dial` one conversation, event by event."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+import trio
+
+from coval_load.cli.dial import dial_once
+from coval_load.cli.preparing import prepare, refuse
+from coval_load.faults import Fault, Faulty
+from coval_load.plans.casting import Ensemble
+from coval_load.plans.documents import read_document
+from coval_load.plans.overrides import Overrides, plan_from_agent
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(epilog="Example: coval-load check agent.json --dial")
+@click.argument("file", type=_FILE)
+@click.option("--dial", is_flag=True, help="Hold one conversation and print its timeline.")
+@click.option("--test-set", type=_FILE, help="Test cases; in place of the plan's.")
+@click.option("--ca-file", type=_FILE, help="Authorities to trust besides the system's (PEM).")
+@click.option("--allow-private", is_flag=True, help="Dial private and loopback addresses too.")
+@click.option("--allow-plaintext", is_flag=True, help="Dial ws:// and http:// too.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found to standard output as JSON.")
+def check(
+    file: Path,
+    dial: bool,
+    test_set: Path | None,
+    ca_file: Path | None,
+    allow_private: bool,
+    allow_plaintext: bool,
+    as_json: bool,
+) -> None:
+    """Validate FILE, an agent (connect-an-agent body) or a plan, and report all faults at once.
+
+    Nothing is dialled without --dial. Exit codes: 0 all well, 2 faults, 3 the conversation failed.
+    """
+    sections: dict[str, Any] = {}
+    if ca_file is not None:
+        sections["tls"] = {"ca_file": str(ca_file.absolute())}
+    lifted = {"allow_private": allow_private, "allow_plaintext": allow_plaintext}
+    if any(lifted.values()):
+        sections["targets"] = {name: True for name, is_lifted in lifted.items() if is_lifted}
+    source = plan_from_agent(file, test_set) if _is_agent(file) else file
+    overrides = Overrides(test_set=test_set, sections=sections)
+    if dial:
+        overrides = Overrides(test_set=test_set, concurrency=1, simulations=1, sections=sections)
+    ensemble = prepare(source, overrides)
+    click.echo(_what_it_is(ensemble), err=True)
+    if not dial:
+        if as_json:
+            sys.stdout.buffer.write(orjson.dumps(ensemble.plan.masked(), option=orjson.OPT_INDENT_2) + b"\n")
+        return
+    sys.exit(trio.run(dial_once, ensemble, as_json))
+
+
+def _is_agent(file: Path) -> bool:
+    try:
+        raw = read_document(file)
+    except Faulty as faulty:
+        refuse(faulty)
+    if not isinstance(raw, dict):
+        refuse(Faulty([Fault("", f"expected an agent or a plan in {file}; got {type(raw).__name__}")]))
+    return "agents" not in raw and bool({"model_type", "metadata", "display_name"} & raw.keys())
+
+
+def _what_it_is(ensemble: Ensemble) -> str:
+    plan = ensemble.plan
+    agents = ", ".join(f"{agent.name} ({agent.model_type})" for agent in plan.agents)
+    turns = sum(len(case.turns) for case in plan.test_cases)
+    return f"no faults: {agents}; {len(plan.test_cases)} test cases with {turns} turns"

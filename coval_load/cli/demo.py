@@ -1,0 +1,54 @@
+"""`coval-load demo`: a reference agent of our own, a load test against it, and what came of it."""
+
+import sys
+
+import click
+import trio
+
+from coval_load.cli.parameters import DURATION
+from coval_load.cli.preparing import prepare
+from coval_load.cli.running import open_folder, print_summary, watched
+from coval_load.plans.launch import Finished, run_plan
+from coval_load.plans.overrides import Overrides
+from coval_load.reference.options import CHAT, VOICE
+from coval_load.reference.process import start_reference_agent
+
+_SHORT = {"voice": VOICE, "chat": CHAT}
+"""What may be typed in place of a model type's full name."""
+
+
+@click.command(epilog="Example: coval-load demo --model-type chat --concurrency 8 --duration 10s")
+@click.option(
+    "--model-type",
+    type=click.Choice([*_SHORT, *_SHORT.values()]),
+    default="voice",
+    show_default=True,
+    help="What kind of agent to call.",
+)
+@click.option("--concurrency", type=click.IntRange(1), default=20, show_default=True, help="Simulations at once.")
+@click.option("--duration", type=DURATION, help="Start new simulations for so long; else each place is taken once.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON.")
+def demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> None:
+    """Call a reference agent that this starts on loopback, over TLS, and print the summary.
+
+    The agent is a process of its own that hears the end of the caller's turn and answers 600 ms later, give or
+    take 200 ms. Nothing leaves this machine.
+    """
+    sys.exit(trio.run(_demo, _SHORT.get(model_type, model_type), concurrency, duration, as_json))
+
+
+async def _demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> int:
+    arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms", "--events"]
+    async with start_reference_agent(arguments) as agent:
+        overrides = Overrides(
+            concurrency=concurrency,
+            simulations=None if duration else concurrency,
+            duration_s=duration,
+            sections={"name": "demo", "limits": {"per_agent": concurrency}},
+        )
+        ensemble = prepare(agent.plan_file, overrides)
+        folder = open_folder(None, ensemble.plan.name)
+        click.echo(f"{concurrency} callers against a reference agent at {agent.endpoint}", err=True)
+        finished: Finished = await run_plan(ensemble, folder, watch=watched(ensemble))
+    print_summary(finished, folder, as_json=as_json)
+    return finished.exit_code

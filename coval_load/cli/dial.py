@@ -1,0 +1,93 @@
+"""One conversation with whoever watches it: each step on a line, with what the agent does wrong at the end."""
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import orjson
+
+from coval_load.agents.secrets import Redactor
+from coval_load.cli.preparing import in_colour
+from coval_load.engine.run_folder import create, read_rows
+from coval_load.plans.casting import Ensemble
+from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
+
+_COLOURS = {"could not read it": "red", "ignored it": "yellow", "the connection ended": "yellow"}
+_WIDTH = 300
+
+
+@attrs.define
+class Timeline:
+    """Prints each step as it happens; runs of audio messages are counted instead of shown."""
+
+    redactor: Redactor
+    stream: Any
+    colour: bool
+    _start: float | None = attrs.field(default=None, init=False)
+    _last: tuple[str, str] = attrs.field(default=("", ""), init=False)
+    _repeated: int = attrs.field(default=0, init=False)
+
+    def tell(self, at: float, what: str, detail: str = "") -> None:
+        """See `actors.narration.Narrator`."""
+        if self._start is None:
+            self._start = at
+        alike = (what, "" if what == "received audio" else detail)
+        if alike == self._last:
+            self._repeated += 1
+            return
+        self.flush()
+        self._last = alike
+        self._print(f"{at - self._start:9.3f}", what, detail)
+
+    def flush(self) -> None:
+        """Say how often the last step came again."""
+        if self._repeated:
+            self._print(" " * 9, "", f"... and {self._repeated} more like it")
+        self._repeated = 0
+
+    def _print(self, when: str, what: str, detail: str) -> None:
+        shown = self.redactor.text(detail)[:_WIDTH]
+        shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
+        line = f"{when}  {what}" + (f": {shown}" if what and shown else shown)
+        click.echo(click.style(line, fg=_COLOURS.get(what)) if self.colour else line, file=self.stream, color=True)
+
+
+async def dial_once(ensemble: Ensemble, as_json: bool) -> int:
+    """Hold one conversation; returns the exit code."""
+    stream = sys.stderr if as_json else sys.stdout
+    timeline = Timeline(Redactor(ensemble.plan.secrets), stream, in_colour(stream))
+    with tempfile.TemporaryDirectory(prefix="coval-load-") as temporary:
+        folder = create(Path(temporary) / "run", ensemble.plan.name, datetime.now(UTC))
+        finished = await run_plan(ensemble, folder, narrator=timeline)
+        row = next(read_rows(folder.simulations_file), None)
+    timeline.flush()
+    if row is None:
+        return EXIT_INTERRUPTED
+    _print_end(row, finished.summary["notes"], stream)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_INDENT_2) + b"\n")
+    if finished.exit_code == EXIT_INTERRUPTED:
+        return EXIT_INTERRUPTED
+    return EXIT_OK if row["outcome"] == "completed" else EXIT_NONE_COMPLETED
+
+
+def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
+    click.echo("", file=stream)
+    error = row["error"]
+    if error is not None:
+        click.echo(f"failed in stage {error['stage']} as {error['kind']}:\n  {error['message']}", file=stream)
+    else:
+        click.echo(f"{row['outcome']}: the agent can be tested", file=stream)
+    for metric, seconds in row["metrics"].items():
+        if not metric.startswith("scheduled_"):
+            click.echo(f"  {metric:<16} {seconds * 1000:9.1f} ms", file=stream)
+    for number, turn in enumerate(turn for turn in row["transcript"] if turn["role"] == "assistant"):
+        latency = turn.get("metrics", {}).get("response_latency")
+        if latency is not None:
+            click.echo(f"  reply {number + 1:<10} {latency * 1000:9.1f} ms after the caller's turn", file=stream)
+    for note in notes:
+        click.echo(f"note: {note}", file=stream)

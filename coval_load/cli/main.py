@@ -1,0 +1,40 @@
+"""The `coval-load` command."""
+
+import sys
+
+import click
+
+from coval_load import __version__
+from coval_load.cli.check import check
+from coval_load.cli.demo import demo
+from coval_load.reference.command import reference_agent
+from coval_load.cli.run import run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Load tests for conversational AI agents, over voice and chat.
+
+    \b
+    coval-load demo                            see it work, in some seconds
+    coval-load check agent.json --dial         one conversation, event by event
+    coval-load run --agent agent.json          a load test
+    """
+
+
+for command in (demo, run, check, reference_agent):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point: exit codes as documented, whatever happens."""
+    try:
+        cli.main(prog_name="coval-load", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)

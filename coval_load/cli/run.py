@@ -1,0 +1,74 @@
+"""`coval-load run`: a load test from a plan, or from an agent file."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coval_load.cli.parameters import DURATION
+from coval_load.cli.preparing import prepare
+from coval_load.cli.running import run_and_report
+from coval_load.plans.overrides import Overrides, plan_from_agent
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    epilog="Examples: coval-load run plan.yaml --concurrency 200 --duration 10m, "
+    "or coval-load run --agent agent.json --concurrency 20 --simulations 100"
+)
+@click.argument("plan", required=False, type=_FILE)
+@click.option("--agent", "agents", multiple=True, type=_FILE, help="A connect-an-agent body; in place of the plan's.")
+@click.option("--test-set", type=_FILE, help="Test cases; in place of the plan's.")
+@click.option("--concurrency", type=click.IntRange(1), help="Simulations at once.")
+@click.option("--simulations", type=click.IntRange(1), help="How many in all.")
+@click.option("--duration", type=DURATION, help="Start no more after this long, such as 10m.")
+@click.option("--ca-file", type=_FILE, help="Authorities to trust besides the system's (PEM).")
+@click.option("--allow-private", is_flag=True, help="Dial private and loopback addresses too.")
+@click.option("--allow-plaintext", is_flag=True, help="Dial ws:// and http:// too.")
+@click.option("--record-audio", is_flag=True, help="Keep a stereo recording of each voice conversation.")
+@click.option("--seed", type=click.IntRange(0), help="The same seed deals the same test cases.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON.")
+def run(
+    plan: Path | None,
+    agents: tuple[Path, ...],
+    test_set: Path | None,
+    concurrency: int | None,
+    simulations: int | None,
+    duration: float | None,
+    ca_file: Path | None,
+    allow_private: bool,
+    allow_plaintext: bool,
+    record_audio: bool,
+    seed: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run a load test: PLAN, or --agent with a test set that comes with the package.
+
+    Options overrule what the plan says. Exit codes: 0 all well, 2 the plan is wrong and nothing was dialled,
+    3 no simulation completed, 98 the generator was the bottleneck, 99 a threshold was crossed, 130 interrupted.
+    """
+    if plan is None and not agents:
+        raise click.UsageError("expected a PLAN or --agent AGENT.json; got neither: see coval-load run --help")
+    sections: dict[str, Any] = {}
+    if ca_file is not None:
+        sections["tls"] = {"ca_file": str(ca_file.absolute())}
+    lifted = {"allow_private": allow_private, "allow_plaintext": allow_plaintext}
+    if any(lifted.values()):
+        sections["targets"] = {name: True for name, is_lifted in lifted.items() if is_lifted}
+    if record_audio:
+        sections["record"] = {"audio": "all"}
+    overrides = Overrides(
+        agents=agents,
+        test_set=test_set,
+        concurrency=concurrency,
+        simulations=simulations,
+        duration_s=duration,
+        seed=seed,
+        sections=sections,
+    )
+    ensemble = prepare(plan if plan is not None else plan_from_agent(agents[0], test_set), overrides)
+    sys.exit(run_and_report(ensemble, out, as_json=as_json))

@@ -1,0 +1,36 @@
+"""Ctrl-C: first no new simulations, then, at the second, an end at once."""
+
+import signal
+import sys
+
+import attrs
+import trio
+
+from coval_load.engine.runner import Runner
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@attrs.define
+class Interrupts:
+    """Whether the run was asked to stop."""
+
+    interrupted: bool = False
+
+
+async def heed_interrupts(runner: Runner, task_status: trio.TaskStatus[Interrupts] = trio.TASK_STATUS_IGNORED) -> None:
+    """Stop the runner at the first signal, cut it off at the second; runs until cancelled."""
+    interrupts = Interrupts()
+    with trio.open_signal_receiver(*_SIGNALS) as signals:
+        task_status.started(interrupts)
+        async for _ in signals:
+            if interrupts.interrupted:
+                runner.cut()
+                continue
+            interrupts.interrupted = True
+            runner.stop()
+            print(
+                f"stopping: no new simulations; {runner.running} running ones have {runner.timeouts.grace_s:g} s to "
+                "finish (again to cut them off)",
+                file=sys.stderr,
+            )

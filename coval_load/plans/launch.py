@@ -1,0 +1,171 @@
+"""A run from its first dial to its summary on disk."""
+
+import gc
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import attrs
+import httpx
+import trio
+
+from coval_load.actors.connector import Connector
+from coval_load.actors.narration import Narrator
+from coval_load.actors.services import Services
+from coval_load.actors.stereo_recording import StereoRecording
+from coval_load.agents.addresses import check_url, is_private
+from coval_load.agents.secrets import Redactor
+from coval_load.engine import metrics
+from coval_load.engine.dialling import Dialler
+from coval_load.engine.health import watch_generator
+from coval_load.engine.keepalive import Keepalive
+from coval_load.engine.metronome import Metronome
+from coval_load.engine.names import Resolver, any_address
+from coval_load.engine.reactor import Reactor, open_reactor
+from coval_load.engine.recorder import open_recorder
+from coval_load.engine.results import Results
+from coval_load.engine.run_folder import RunFolder
+from coval_load.engine.runner import Runner
+from coval_load.plans.casting import Casting, Ensemble
+from coval_load.plans.interruption import Interrupts, heed_interrupts
+from coval_load.plans.plan import Plan
+
+if sys.platform != "win32":
+    import resource
+
+Watch = Callable[[Runner, Results], Awaitable[object]]
+"""Runs beside the simulations and is cancelled at their end: the live line."""
+
+EXIT_OK, EXIT_NONE_COMPLETED, EXIT_UNTRUSTED, EXIT_INTERRUPTED = 0, 3, 98, 130
+
+
+@attrs.frozen
+class Finished:
+    """A run that is over: `summary.json` and `run.json` as written, and what to exit with."""
+
+    summary: Mapping[str, Any]
+    run: Mapping[str, Any]
+    exit_code: int
+
+
+async def run_plan(
+    ensemble: Ensemble, folder: RunFolder, *, watch: Watch | None = None, narrator: Narrator | None = None
+) -> Finished:
+    """Run every simulation of the plan; whatever happens, the results so far are on disk afterwards."""
+    plan = ensemble.plan
+    redactor = Redactor(plan.secrets)
+    results = Results(clean=redactor.clean)
+    _raise_descriptor_limit()
+    gc.collect()
+    gc.freeze()  # what was loaded so far stays: the collector need not look at it again and again
+    interrupted = False
+    try:
+        with ThreadPoolExecutor(1, "recordings") as writer:
+            lost = partial(results.count, metrics.ROWS_LOST)
+            async with open_recorder(folder.simulations_file, redactor.clean, lost) as recorder:
+                interrupted = await _simulate(ensemble, folder, results, recorder.write, writer, watch, narrator)
+    finally:
+        summary = results.summary()
+        exit_code = _exit_code(summary, interrupted)
+        run = folder.finish(summary, datetime.now(UTC), exit_code)
+        gc.unfreeze()
+    return Finished(summary, run, exit_code)
+
+
+async def _simulate(
+    ensemble: Ensemble,
+    folder: RunFolder,
+    results: Results,
+    write_row: Callable[[dict[str, Any]], object],
+    writer: ThreadPoolExecutor,
+    watch: Watch | None,
+    narrator: Narrator | None,
+) -> bool:
+    """Returns whether the run was interrupted."""
+    plan = ensemble.plan
+    tls = ssl.create_default_context()
+    if plan.ca_file is not None:
+        tls.load_verify_locations(plan.ca_file)
+    async with (
+        httpx.AsyncClient(verify=tls, timeout=None, trust_env=False, limits=_NO_POOL_LIMITS) as http,
+        open_reactor() as reactor,
+        trio.open_nursery() as background,
+    ):
+        services = _services(reactor, results, plan)
+        for task in (services.metronome.run, services.keepalive.run):
+            background.start_soon(task)
+        background.start_soon(watch_generator, results)
+        folder.begin(plan.masked(), time.perf_counter() - (trio.current_time() - services.origin))
+        casting = Casting(
+            ensemble,
+            services,
+            _connectors(plan, tls, http),
+            uuid.uuid4().hex,
+            lambda number, started_at: StereoRecording(folder.recording(number), started_at, writer),
+            narrator,
+        )
+        runner = Runner(plan.load, plan.timeouts, plan.limits.per_agent, casting, results, write_row)
+        heed: Interrupts = await background.start(heed_interrupts, runner)
+        if watch is not None:
+            background.start_soon(watch, runner, results)
+        await runner.run()
+        _note_limits(plan, runner, results)
+        background.cancel_scope.cancel()
+    return heed.interrupted
+
+
+_NO_POOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+
+
+def _services(reactor: Reactor, results: Results, plan: Plan) -> Services:
+    return Services(
+        reactor=reactor,
+        metronome=Metronome(results.frame_lateness),
+        keepalive=Keepalive(),
+        results=results,
+        timeouts=plan.timeouts,
+        origin=trio.current_time(),
+    )
+
+
+def _connectors(plan: Plan, tls: ssl.SSLContext, http: httpx.AsyncClient) -> tuple[Connector, ...]:
+    resolver = Resolver(any_address if plan.targets.allow_private else is_private)
+    dialler = Dialler(resolver, tls)
+
+    def wrong_with(url: str) -> str | None:
+        return check_url(url, "websocket", plan.targets)
+
+    return tuple(Connector(agent.options, dialler, http, wrong_with) for agent in plan.agents)
+
+
+def _note_limits(plan: Plan, runner: Runner, results: Results) -> None:
+    for agent in plan.agents:
+        limit = plan.limits.per_agent.get(agent.name)
+        if agent.name not in runner.held_back or limit is None:
+            continue
+        usual = limit == agent.model_type.most_at_once
+        whose = f"what is usual for {agent.model_type}" if usual else "limits.per_agent of the plan"
+        advice = ": set limits.per_agent in the plan to raise it" if usual else ""
+        results.note(f"{agent.name}: the limit of {limit} simulations at once ({whose}) held others back{advice}")
+
+
+def _exit_code(summary: Mapping[str, Any], interrupted: bool) -> int:
+    if interrupted:
+        return EXIT_INTERRUPTED
+    if summary["generator"]["verdict"] == "invalid":
+        return EXIT_UNTRUSTED
+    if not summary["counts"]["completed"]:
+        return EXIT_NONE_COMPLETED
+    return EXIT_OK
+
+
+def _raise_descriptor_limit() -> None:
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
