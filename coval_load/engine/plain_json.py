@@ -7,7 +7,7 @@ import attrs
 import orjson
 
 _DEEPEST = 100
-_INT_RANGE = range(-(2**63), 2**64)
+_LOWEST, _HIGHEST = -(2**63), 2**64 - 1
 
 
 def dump_json(value: Any, *, indented: bool = False) -> bytes:
@@ -38,7 +38,8 @@ def _plain(value: Any, inside: tuple[int, ...]) -> Any:
     if isinstance(value, str):
         return _without_surrogates(value)
     if isinstance(value, Integral):
-        return int(value) if value in _INT_RANGE else hex(int(value))
+        number = int(value)
+        return number if _LOWEST <= number <= _HIGHEST else hex(number)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
     if id(value) in inside or len(inside) >= _DEEPEST:

@@ -54,8 +54,12 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder / f"{simulation_output_id}.wav"
 
-    def begin(self, plan: Mapping[str, Any], monotonic_start: float) -> None:
-        """Write `run.json`: `plan` as resolved and masked, the clock at the start in seconds."""
+    def begin(self, plan: Mapping[str, Any], monotonic_start: float, started_utc: datetime | None = None) -> None:
+        """Write `run.json`: `plan` as resolved and masked, the monotonic clock at the start in seconds.
+
+        `started_utc` is the wall clock at that same instant, where the folder was made some time before.
+        """
+        self.started_utc = started_utc or self.started_utc
         self._run = {
             "name": self.name,
             "plan": dict(plan),

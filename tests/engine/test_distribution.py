@@ -1,0 +1,85 @@
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coval_load.engine.distribution import HIGHEST_US, PERCENTILES, Distribution
+
+microseconds = st.one_of(
+    st.integers(0, HIGHEST_US), st.integers(0, 5_000), st.sampled_from([0, 1, 2047, 2048, 2049, 4096])
+)
+
+
+def filled(values):
+    distribution = Distribution()
+    distribution.record_many(values)
+    return distribution
+
+
+@given(st.lists(microseconds, min_size=1, max_size=200))
+def test_counts_in_bulk_what_hdrhistogram_counts_one_by_one(values):
+    expected = HdrHistogram(1, HIGHEST_US, 3)
+    for value in values:
+        expected.record_value(value)
+
+    summary = filled([value / 1e6 for value in values]).summary()
+
+    decoded = HdrHistogram.decode(summary["histogram"])
+    assert list(decoded.counts) == list(expected.counts)
+    assert summary["count"] == len(values)
+    assert summary["min"] == min(values) / 1e6
+    assert summary["max"] == max(values) / 1e6
+    assert summary["mean"] == pytest.approx(sum(values) / len(values) / 1e6, rel=1e-9, abs=1e-9)
+    for name, percent in PERCENTILES.items():
+        theirs = expected.get_value_at_percentile(percent) / 1e6
+        assert summary[name] == max(min(theirs, summary["max"]), summary["min"])
+
+
+@given(st.lists(microseconds, max_size=50), st.lists(microseconds, min_size=1, max_size=50))
+def test_merging_equals_recording_in_one_place(ours, theirs):
+    merged = filled([value / 1e6 for value in ours])
+    merged.merge(filled([value / 1e6 for value in theirs]).summary())
+    together = filled([value / 1e6 for value in ours + theirs]).summary()
+
+    assert merged.summary() | {"mean": 0} == together | {"mean": 0}
+    assert merged.summary()["mean"] == pytest.approx(together["mean"], rel=1e-6, abs=1e-6)
+
+
+def test_a_negative_value_counts_as_zero_and_is_not_called_clamped():
+    distribution = filled([-0.5, -1e-9])
+    assert (distribution.count, distribution.percentile(50), distribution.clamped) == (2, 0.0, 0)
+
+
+@pytest.mark.parametrize("value", [3600.001, 1e12, float("inf")])
+def test_a_value_above_an_hour_is_an_hour_and_is_counted_as_clamped(value):
+    distribution = filled([value, 3600.0])
+    assert (distribution.count, distribution.percentile(50), distribution.clamped) == (2, 3600.0, 1)
+
+
+def test_what_is_no_number_is_left_out_and_counted_as_clamped():
+    distribution = filled([float("nan"), 0.25])
+    assert (distribution.count, distribution.percentile(99), distribution.clamped) == (1, 0.25, 1)
+
+
+def test_minus_infinity_is_clamped_to_zero():
+    assert filled([float("-inf")]).percentile(50) == 0.0
+
+
+def test_nothing_recorded_has_no_percentile():
+    assert Distribution().percentile(50) is None
+
+
+def test_values_gather_in_bounded_memory():
+    distribution = Distribution()
+    for _ in range(10_000):
+        distribution.record(0.01)
+    assert len(distribution._pending) < 4096
+    assert distribution.count == 10_000
+
+
+def test_histograms_of_another_range_are_refused():
+    other = HdrHistogram(1, 1000, 2)
+    other.record_value(7)
+    encoded = {"histogram": other.encode(), "count": 1, "min": 7e-6, "mean": 7e-6, "max": 7e-6}
+    with pytest.raises(ValueError, match="expected a histogram of 1 to 3600000000 with 3 digits"):
+        Distribution().merge(encoded)
