@@ -89,6 +89,22 @@ def test_tags_and_tables_of_contents_between_files_are_no_sound_and_no_problem()
     assert len(decode([tagged, tagged, plain])) == 3 * len(decode([plain]))
 
 
+def id3(size, claimed):
+    return b"ID3\x04\0\0" + bytes(claimed >> shift & 0x7F for shift in (21, 14, 7, 0)) + b" " * size
+
+
+def test_no_frame_is_lost_to_the_tag_before_it():
+    plain = make_mp3()
+    assert np.array_equal(decode([id3(50, 50) + plain]), decode([plain]))
+
+
+@pytest.mark.parametrize("claimed", [0xFFFFFFF, 10_000, 86])
+def test_a_tag_that_claims_to_be_longer_than_it_is_does_not_end_the_stream(claimed):
+    # 86 is the tag and not a byte more than the first frame, so that nothing is left of the two.
+    heard = decode([id3(0, claimed) + make_mp3()])
+    assert len(heard) >= len(decode([make_mp3()])) - 2 * 576
+
+
 def test_another_rate_in_mid_stream_is_followed():
     samples = decode([make_mp3(44100, 2), make_mp3(24000, 1), make_mp3(44100, 2)], 16000)
     assert 3 * 0.48 < len(samples) / 16000 < 3 * 0.65

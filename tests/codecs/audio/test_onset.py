@@ -116,6 +116,15 @@ def test_zeros_after_zeros_and_then_sound_is_found():
     assert not meter.push(bytes(640))
 
 
+def test_zeros_that_end_within_a_window_still_count_as_part_of_it():
+    meter = LoudnessMeter(16000)  # windows of 160 samples
+    assert not meter.push(bytes(2 * 200))
+    assert not meter.push(pack([1] * 120))
+    assert not meter.push(bytes(2 * 200))
+    # 40 zeros are waiting, so the window is complete with 120 samples.
+    assert list(meter.push(pack([5000] * 120))) == [(0, 119)]
+
+
 def test_a_window_that_began_in_an_earlier_message_has_negative_offsets():
     meter = LoudnessMeter(16000)
     assert not meter.push(pack([0] * 40 + [5000] * 40))
