@@ -7,6 +7,9 @@ import yaml
 from click.testing import CliRunner
 from reference_callers import CHAT, options_for
 
+from coval_load.agents.addresses import Targets
+from coval_load.agents.loading import load_agent
+from coval_load.agents.options.registry import OPTIONS
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.reference.command import reference_agent
 from coval_load.reference.options import contradictions
@@ -95,6 +98,26 @@ def test_an_agent_that_is_set_up_over_http(tmp_path):
     assert body["metadata"]["connection_mode"] == "http_first"
     assert body["metadata"]["http_url"] == "https://127.0.0.1:9/sessions"
     assert "endpoint" not in body["metadata"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--encoding=mp3"],
+        ["--encoding=ulaw", "--caller-rate=8000", "--agent-rate=8000"],
+        ["--binary", "--events", "--http-first", "--no-tls"],
+        ["--channels=2", "--greeting"],
+        ["--echo"],
+        [CHAT, "--message-format=content", "--echoes"],
+        [CHAT, "--ready-message=session_ready", "--http-first", "--events"],
+    ],
+    ids=" ".join,
+)
+def test_papers_can_be_used_as_they_are(tmp_path, arguments):
+    body, _ = papers(tmp_path, *arguments)
+    targets = Targets(allow_private=True, allow_plaintext="--no-tls" in arguments)
+    agent = load_agent(body, options=OPTIONS, targets=targets, environ={})
+    assert agent.name == body["display_name"]
 
 
 def test_an_echo_comes_back_at_the_callers_rate():
