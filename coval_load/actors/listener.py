@@ -89,9 +89,10 @@ class Listener:
         self._find_sound = loudness.push
         self._bell = bell
         self._end_silence_s = end_silence_s
-        self._yield_silence_s = yield_silence_s
+        # A silence that ends a turn parts utterances anyway, whoever came in.
+        self._yield_silence_s = min(yield_silence_s, end_silence_s)
         self._explain = explain
-        self._floor = Floor(end_silence_s, yield_silence_s)
+        self._floor = Floor(end_silence_s, self._yield_silence_s)
         # Before its first message the player has been dry forever, but within no utterance.
         self._queue_end = float("-inf")
         self._dry_s = 0.0

@@ -169,3 +169,17 @@ async def test_an_endless_talker_takes_no_more_memory(autojump_clock):
                 hear(ears, loud(0.1))
                 await trio.sleep(0.5)
     assert len(ears._floor._stretches) <= 4
+
+
+async def test_no_silence_is_too_long_to_end_a_turn_for_being_too_short_to_yield(autojump_clock):
+    ears = listen(end_silence_s=0.3, yield_silence_s=5.0)
+    hear(ears, loud(1.0) + quiet(0.5) + loud(1.0))
+    assert (await ears.hear_reply(0.0, 30.0)).over_at == close_to(1.3 - SAMPLE_S)
+    assert (await ears.hear_reply(1.3, 30.0)).onset_at == close_to(1.5)
+
+
+async def test_onset_of_a_greeting_that_began_too_early(autojump_clock):
+    ears = listen()
+    hear(ears, loud(2.0))
+    await trio.sleep(1.0)
+    assert (await ears.hear_onset(1.0, 30.0, early=True)).onset_at == 0.0
