@@ -93,9 +93,7 @@ def test_the_same_text_is_spoken_once(tmp_path):
 
 
 def test_another_voice_is_another_file(tmp_path):
-    paths = {
-        speech.Speaker(lambda text, voice: SOUND, tmp_path, voice)("hello") for voice in ("en-us", "en-gb")
-    }
+    paths = {speech.Speaker(lambda text, voice: SOUND, tmp_path, voice)("hello") for voice in ("en-us", "en-gb")}
     assert len(paths) == 2
 
 
@@ -126,7 +124,5 @@ def test_the_cache_is_where_the_system_wants_it(tmp_path, monkeypatch):
 
 def test_no_engine_is_no_speaker(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(
-        speech.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name))
-    )
+    monkeypatch.setattr(speech.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
     assert speech.find_speaker() is None
