@@ -106,9 +106,7 @@ class Template:
         Raises `TemplateError` where a later step leads nowhere.
         """
         filled = (
-            part
-            if isinstance(part, bytes) or part.path.segments[0] not in values
-            else part.encode(values, self.name)
+            part if isinstance(part, bytes) or part.path.segments[0] not in values else part.encode(values, self.name)
             for part in self.parts
         )
         return Template(self.name, tuple(_merged(filled)))
@@ -133,9 +131,7 @@ class Template:
 
     def _prove(self, probe: bytes) -> None:
         # `?` can continue no escape sequence, so `"\u00{{x}}"` is found out too.
-        text = b"".join(
-            part if isinstance(part, bytes) else (b"?" if part.quoted else probe) for part in self.parts
-        )
+        text = b"".join(part if isinstance(part, bytes) else (b"?" if part.quoted else probe) for part in self.parts)
         try:
             orjson.loads(text)
         except orjson.JSONDecodeError as error:
@@ -178,9 +174,7 @@ class JsonTemplate:
             case str():
                 return self._fill_text(value, values)
             case dict():
-                return {
-                    self._fill_text(key, values): self._fill(member, values) for key, member in value.items()
-                }
+                return {self._fill_text(key, values): self._fill(member, values) for key, member in value.items()}
             case list() | tuple():
                 return [self._fill(member, values) for member in value]
             case _:
@@ -237,9 +231,7 @@ def _utf8(text: str, template: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise TemplateError(
-            template, None, f"expected text; character {error.start} is half of one"
-        ) from error
+        raise TemplateError(template, None, f"expected text; character {error.start} is half of one") from error
 
 
 def _predicate(allowed: Allowed | None) -> Callable[[str], bool]:

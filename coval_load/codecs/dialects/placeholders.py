@@ -27,9 +27,7 @@ def parse_send_template(text: str, field: str, required: str, *optional: str) ->
     """A template that must hold `{{required}}`. Raises `TemplateError`."""
     template = Template.parse(text, name=field, allowed=(*SIMULATION_NAMES, required, *optional))
     if required not in template.names:
-        raise TemplateError(
-            field, required, "expected this placeholder in the template; put it where the value goes"
-        )
+        raise TemplateError(field, required, "expected this placeholder in the template; put it where the value goes")
     return template
 
 

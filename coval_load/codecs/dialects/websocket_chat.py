@@ -68,13 +68,9 @@ def check(chat: WebSocketChatFormat) -> list[Complaint]:
     found = [*complaints(chat, ("_initialization", "_send")), *check_ready_type(chat)]
     if bool(chat.direction_path) != bool(chat.outbound_direction_value):
         field = "outbound_direction_value" if chat.direction_path else "direction_path"
-        found.append(
-            (field, "direction_path and outbound_direction_value work together: set both or neither")
-        )
+        found.append((field, "direction_path and outbound_direction_value work together: set both or neither"))
     if chat.message_type_path and not chat.text_message_type_values:
-        found.append(
-            ("text_message_type_values", "expected at least one value; without one no message is text")
-        )
+        found.append(("text_message_type_values", "expected at least one value; without one no message is text"))
     return found
 
 
@@ -87,9 +83,7 @@ class WebSocketChat:
     compared exactly, numbers by their JSON text. Nothing is buffered.
     """
 
-    def __init__(
-        self, chat: WebSocketChatFormat, opening: tuple[Outgoing, ...], around: tuple[bytes, ...]
-    ) -> None:
+    def __init__(self, chat: WebSocketChatFormat, opening: tuple[Outgoing, ...], around: tuple[bytes, ...]) -> None:
         self._opening = opening
         self._around = around
         self._type_path = Path.parse(chat.message_type_path)
@@ -114,9 +108,7 @@ class WebSocketChat:
         try:
             message = parse(payload)
         except NotJson as error:
-            return (
-                Violation(str(error) if is_text else f"expected a text message, got a binary one: {error}"),
-            )
+            return (Violation(str(error) if is_text else f"expected a text message, got a binary one: {error}"),)
         return (self._meaning(message),)
 
     def _meaning(self, message: Any) -> Event:

@@ -125,9 +125,7 @@ def check(voice: WebSocketVoiceFormat) -> list[Complaint]:
         *check_ready_type(voice),
     ]
     if voice.audio_encoding not in ENCODINGS:
-        found.append(
-            ("audio_encoding", f"expected one of {', '.join(ENCODINGS)}; got {voice.audio_encoding!r}")
-        )
+        found.append(("audio_encoding", f"expected one of {', '.join(ENCODINGS)}; got {voice.audio_encoding!r}"))
     if voice.receive_audio_channels not in (1, 2):
         found.append(("receive_audio_channels", f"expected 1 or 2; got {voice.receive_audio_channels!r}"))
     return found

@@ -120,11 +120,12 @@ def test_nothing_raises_and_pcm_is_whole(pieces):
 
 
 @given(st.binary(max_size=200), st.integers(0, 4000), st.integers(0, 200))
-def test_an_mp3_with_a_hole_or_dirt_in_it_never_raises(dirt, at, length):
-    data = make_mp3()
-    stream = Mp3Stream(16000)
-    pcm, _ = stream.push(data[:at] + dirt + data[at + length :])
-    assert len(pcm) > 2 * 16000 * 0.2
+def test_after_a_hole_or_dirt_the_tone_is_heard_again(dirt, at, length):
+    # FFmpeg takes a kilobyte or so of frames to trust them again, so there have to be some after the damage.
+    data = make_mp3(seconds=2.0)
+    assert len(data) > 4200 + 3500
+    samples = decode([data[:at] + dirt + data[at + length :]])
+    assert rms(samples[-RATE_HZ // 4 : -RATE_HZ // 10]) == pytest.approx(8000 / np.sqrt(2), rel=0.1)
 
 
 @pytest.mark.parametrize("garbage", [bytes(1000), b"not an mp3 " * 100, bytes(range(256)) * 4])
