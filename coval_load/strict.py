@@ -24,9 +24,7 @@ T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
 
-def structure(
-    cls: type[T], raw: Any, path: str = "", redact: Callable[[Any], Any] = lambda value: value
-) -> T:
+def structure(cls: type[T], raw: Any, path: str = "", redact: Callable[[Any], Any] = lambda value: value) -> T:
     """`raw` (what JSON, YAML or TOML gave) as an instance of the attrs class `cls`.
 
     `path` is where `raw` stands in the user's document. `redact` is applied to each value before a message
@@ -138,9 +136,10 @@ def _read(raw: Any, base: Any, markers: Sequence[Any]) -> Any:
                 raise _Wrongs([read])
             raw = read
     value = _CONVERTER.structure(raw, base)
-    found = [wrong for marker in markers if isinstance(marker, Limit) for wrong in marker.wrongs(value)]
-    if found:
-        raise _Wrongs(found)
+    for marker in markers:
+        # The first limit that is broken is told; as written, not as converted (`0`, not `0.0`).
+        if isinstance(marker, Limit) and (wrongs := list(marker.wrongs(value))):
+            raise _Wrongs([attrs.evolve(w, got=raw) if w.got is value else w for w in wrongs])
     return value
 
 

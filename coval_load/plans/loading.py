@@ -78,7 +78,8 @@ def _all_wait(raw: Any) -> bool:
     """Whether every persona lets the agent speak first. One that has a fault of its own is not asked."""
     if not isinstance(raw, dict):
         return False
-    personas = raw.get("personas") or [raw.get("persona") or {}]
+    several = raw.get("personas")
+    personas = several if isinstance(several, list) and several else [raw.get("persona") or {}]
     says = [persona.get("conversation_initiation") for persona in personas if isinstance(persona, dict)]
     return all(word not in (None, "speak_first") for word in says)
 

@@ -1,6 +1,6 @@
 """What the command line says over the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,21 @@ class Overrides:
     simulations: int | None = None
     duration_s: float | None = None
     seed: int | None = None
+    sections: Mapping[str, Any] = attrs.field(factory=dict)
+    """Keys of a plan; an object is laid over the plan's own object, key by key."""
 
     def applied(self, raw: Any) -> Any:
         """The plan as written, with these in place of what it says."""
         if not isinstance(raw, dict):
             return raw
         changed = dict(raw)
+        for key, section in self.sections.items():
+            known = changed.get(key)
+            changed[key] = {**known, **section} if isinstance(known, dict) and isinstance(section, dict) else section
         if self.agents:
-            changed["agents"] = [str(path.absolute()) for path in self.agents]
+            changed["agents"] = [_literal(path.absolute()) for path in self.agents]
         if self.test_set is not None:
-            changed["test_set"] = str(self.test_set.absolute())
+            changed["test_set"] = _literal(self.test_set.absolute())
         if self.seed is not None:
             changed["seed"] = self.seed
         load = changed.get("load") or {}
@@ -54,8 +59,15 @@ def plan_from_agent(agent: Path, test_set: Path | None = None, **sections: Any) 
     Without `test_set` it is the one that comes with the package. `sections` are further keys of the plan
     (`targets`, `tls`, ...).
     """
-    packaged = files("coval_load.plans").joinpath("default_test_set.yaml")
-    cases = str(packaged) if test_set is None else str(test_set.absolute())
-    # A path is written as one: `$` in it is no variable.
-    agents = [str(agent.absolute()).replace("${", "$${")]
-    return {"name": agent.stem, "agents": agents, "test_set": cases.replace("${", "$${"), **sections}
+    packaged = Path(str(files("coval_load.plans").joinpath("default_test_set.yaml")))
+    return {
+        "name": _literal(agent.stem),
+        "agents": [_literal(agent.absolute())],
+        "test_set": _literal(packaged if test_set is None else test_set.absolute()),
+        **sections,
+    }
+
+
+def _literal(path: Path | str) -> str:
+    """A path as a plan has it: a `${` in it is no variable."""
+    return str(path).replace("${", "$${")

@@ -6,16 +6,17 @@ from typing import TypeVar
 
 import attrs
 
-from coval_load.faults import Fault, Faulty
+from coval_load.faults import Fault
 from coval_load.plans.files import FileFault, find_file, find_image
 from coval_load.plans.schema import AnyTurn, AudioTurn, DtmfTurn, MediaTurn, SkipTurn, TestCase, TextTurn
+from coval_load.plans.speech import CannotSpeak
 from coval_load.plans.test_sets import TestSet
 
 CLIP = "clip:"
 """What an `audio` begins with that names a clip of the package instead of a file."""
 
 Speech = Callable[[str], Path]
-"""Makes speech of a text: the path of an audio file. Raises `Faulty` where it can't."""
+"""Makes speech of a text: the path of an audio file. Raises `CannotSpeak` or OSError where it can't."""
 
 T = TypeVar("T", bound=TextTurn | AudioTurn)
 
@@ -130,8 +131,8 @@ class TurnSettler:
         if turn.text not in self.spoken:
             try:
                 self.spoken[turn.text] = self.speech(turn.text)
-            except Faulty as faulty:
-                self.faults += [fault.under(at) for fault in faulty.faults]
+            except (CannotSpeak, OSError) as error:
+                self._fault(at, str(error))
                 return turn
         return attrs.evolve(turn, audio=str(self.spoken[turn.text]))
 

@@ -18,8 +18,8 @@ def read_yaml(text: str) -> Any:
     `no`, `on` and dates are text and `010` is ten, as YAML 1.2 has it. Raises ValueError where `text` is not
     one document, has a key twice in one object, nests or expands too far; the message has line and column.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -27,8 +27,6 @@ def read_yaml(text: str) -> Any:
         raise ValueError(f"{error.problem or error.context}{where}") from None
     except yaml.reader.ReaderError as error:
         raise ValueError(f"{error.reason} (character {error.position + 1})") from None
-    finally:
-        loader.dispose()
 
 
 class _Loader(yaml.SafeLoader):

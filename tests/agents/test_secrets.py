@@ -1,0 +1,142 @@
+"""What must be shown nowhere is shown nowhere."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coval_load.agents.addresses import Targets
+from coval_load.agents.loading import load_agent
+from coval_load.agents.options.registry import OPTIONS
+from coval_load.agents.secrets import DEEPEST, Redactor, is_secret_key, mask_at, masked, secrets_of
+from coval_load.faults import Faulty
+
+SECRETS = {"AUTH": "auth-sesame", "HEADER": "header-sesame", "SHORT": "q7", "ATTR": 'attr "sesame"'}
+
+
+def agent(**metadata):
+    body = {
+        "display_name": "x",
+        "model_type": "MODEL_TYPE_WEBSOCKET",
+        "attributes": {"account": "${ATTR}", "Other-Api-Key": "keyed-sesame", "n": 7},
+        "metadata": {
+            "endpoint": "wss://a.example/ws?api_key=query-sesame",
+            "authorization_header": "Bearer ${AUTH}",
+            "custom_headers": {"X-Custom": "${HEADER}", "X-Short": "${SHORT}"},
+            "http_headers": {"Authorization": "Bearer plain-sesame"},
+            "initialization_json": '{"pin": "${SHORT}", "my_api_key": ["listed-sesame"]}',
+        }
+        | metadata,
+    }
+    return load_agent(body, options=OPTIONS, targets=Targets(), environ=SECRETS)
+
+
+def test_every_secret_of_an_agent_is_known():
+    known = secrets_of(agent())
+    assert known >= {
+        "auth-sesame", "Bearer auth-sesame", "header-sesame", "q7", 'attr "sesame"', "keyed-sesame", "query-sesame",
+        "Bearer plain-sesame", "plain-sesame", "listed-sesame",
+    }  # fmt: skip
+
+
+def test_masked_gives_the_resolved_body_without_secrets():
+    shown = masked(agent())
+    text = json.dumps(shown)
+    assert "sesame" not in text
+    assert "q7" not in text
+    assert shown["metadata"]["send_sample_rate_hertz"] == 16000
+    assert shown["metadata"]["endpoint"] == "wss://a.example/ws?api_key=***"
+    assert shown["metadata"]["custom_headers"] == {"X-Custom": "***", "X-Short": "***"}
+    assert shown["attributes"] == {"account": "***", "Other-Api-Key": "***", "n": 7}
+
+
+def test_no_repr_shows_a_secret():
+    loaded = agent()
+    for thing in (loaded, loaded.body, loaded.options, Redactor(loaded.secrets)):
+        assert "sesame" not in repr(thing)
+        assert "q7" not in repr(thing)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"endpoint": "http://${AUTH}.example/${HEADER}"},
+        {"endpoint": "wss://me:${AUTH}@a.example/"},
+        {"authorization_header": "Sesame ${AUTH}"},
+        {"authorization_header": ["${AUTH}"]},
+        {"custom_headers": {"X": "${AUTH}\n"}},
+        {"custom_headers": ["${AUTH}"]},
+        {"custom_headers": '{"X": "${AUTH}"'},
+        {"initialization_json": "${AUTH}"},
+        {"send_sample_rate_hertz": "${AUTH}"},
+        {"audio_encoding": "${SHORT}"},
+        {"send_audio_template": "${AUTH}"},
+        {"authorization_header": "written-sesame"},
+        {"custom_headers": {"X": "written-sesame\r\n"}},
+        {"custom_headers": "written-sesame"},
+        {"initialization_json": "written-sesame"},
+        {"message_type_path": "${AUTH}" * 30 + ".."},
+    ],
+)
+def test_no_fault_shows_a_secret(metadata):
+    with pytest.raises(Faulty) as caught:
+        agent(**metadata)
+    assert "sesame" not in str(caught.value).lower()
+    assert "q7" not in str(caught.value)
+
+
+def test_longer_secrets_go_first():
+    redactor = Redactor(["abcd", "abcdefgh", "cdefg"])
+    assert redactor.text("abcdefgh abcd xcdefgx") == "*** *** x***x"
+
+
+def test_short_secrets_are_left_to_masking():
+    assert Redactor(["abc"]).text("abc") == "abc"
+    assert Redactor(["abc"], shortest=1).text("abc") == "***"
+
+
+def test_keys_are_cleaned_and_other_values_kept():
+    value = {"a-secret": [1, None, True, 2.5, ("secret",)]}
+    assert Redactor(["secret"]).clean(value) == {"a-***": [1, None, True, 2.5, ["***"]]}
+
+
+def test_without_secrets_a_value_is_handed_back_as_it_is():
+    value = {"a": [1]}
+    assert Redactor([]).clean(value) is value
+
+
+def test_nesting_without_end_does_not_crash_it():
+    deep = ["secret"]
+    for _ in range(5000):
+        deep = [deep]
+    cleaned, depth = Redactor(["secret"]).clean(deep), 0
+    while isinstance(cleaned, list):
+        cleaned, depth = cleaned[0], depth + 1
+    assert (cleaned, depth) == ("***", DEEPEST)
+
+
+@given(st.text(min_size=4).filter(lambda text: "*" not in text), st.text(), st.text())
+def test_a_secret_is_found_however_it_is_written(secret, before, after):
+    redactor = Redactor([secret])
+    try:
+        forms = [secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret)]
+    except UnicodeEncodeError:
+        forms = [secret]
+    for form in forms:
+        assert secret not in redactor.text(before + form + after).replace("***", "*")
+        assert "***" in redactor.text(before + form + after)
+
+
+@pytest.mark.parametrize(("key", "is_one"), [("api_key", True), ("X-API-Key", True), ("openaiApiKey", True),
+                                             ("api_keys", False), ("key", False)])  # fmt: skip
+def test_keys_that_name_a_secret(key, is_one):
+    assert is_secret_key(key) is is_one
+
+
+def test_places_are_masked_where_they_stand():
+    document = {"a": [1, {"b": "x"}], "c": "template", "d": None}
+    assert mask_at(document, [("a", 1, "b"), ("c", "deeper"), ("d",), ("nowhere",), ("a", 9)]) == {
+        "a": [1, {"b": "***"}], "c": "***", "d": None,
+    }  # fmt: skip

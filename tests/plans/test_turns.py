@@ -1,0 +1,164 @@
+"""Each turn is one that every agent of the plan can take, and its files are there."""
+
+from pathlib import Path
+
+import pytest
+
+from coval_load.plans import files
+from coval_load.plans.speech import CannotSpeak
+
+WAIT = {"conversation_initiation": "wait_for_user"}
+HI = {"type": "text", "text": "Hi", "audio": "hello.wav"}
+
+
+def cases(*turns):
+    return [{"id": "a", "turns": list(turns)}]
+
+
+def test_files_of_turns_become_absolute(load, folder):
+    turns = (
+        load(test_set=cases(HI, {"type": "audio", "audio": "clip:thanks-bye"}, {"type": "media", "file": "menu.png"}))
+        .test_cases[0]
+        .turns
+    )
+    assert [turn.audio for turn in turns[:2]] == [str(folder / "hello.wav"), "clip:thanks-bye"]
+    assert turns[2].file == str(folder / "menu.png")
+
+
+@pytest.mark.parametrize(
+    ("turn", "fault"),
+    [
+        ({"type": "audio", "audio": "no.wav"}, ".audio: expected a file at "),
+        ({"type": "audio", "audio": "x" * 4000}, ".audio: expected a file at "),
+        ({"type": "text", "text": "a", "audio": "no.wav"}, ".audio: expected a file at "),
+        ({"type": "audio", "audio": "clip:nope"}, ".audio: expected one of clip:pizza-order, "),
+        ({"type": "media", "file": "no.png"}, ".file: expected a file at "),
+        ({"type": "media", "file": "hello.wav"}, ".file: expected an image (.png, .jpg, .webp, ...); got hello.wav"),
+        ({"type": "media", "file": "."}, ".file: expected a file at "),
+        ({"type": "skip", "barge_in": {"after": 1}}, ".barge_in: unknown key; expected one of type, expects_reply"),
+        ({"type": "dtmf", "digits": "1 2"}, '.digits: expected keypad digits 0-9, *, #, A-D; got "1 2"'),
+        ({"type": "dtmf", "digits": 12}, ".digits: expected a string; got 12"),
+        ({"type": "text"}, ".text: expected a string; got nothing"),
+        ({"type": "txt"}, '.type: expected one of text, audio, skip, dtmf, media; got "txt"'),
+        (HI | {"barge_in": {}}, ".barge_in.after: expected a duration above zero such as"),
+    ],
+)
+def test_what_a_turn_refuses(faults, turn, fault):
+    (told,) = faults(test_set=cases(HI, turn))
+    assert told.startswith(f"test_set[0].turns[1]{fault}")
+
+
+def test_images_have_a_limit(faults, monkeypatch):
+    monkeypatch.setattr(files, "LARGEST_IMAGE", 2)
+    (told,) = faults(test_set=cases({"type": "media", "file": "menu.png"}))
+    assert told == "test_set[0].turns[0].file: expected an image of at most 2 bytes; got 3"
+
+
+@pytest.mark.parametrize(
+    ("turn", "fault"),
+    [
+        (
+            {"type": "dtmf", "digits": "1"},
+            ": expected a turn of text or skip, since agent chat is written to; got dtmf",
+        ),
+        ({"type": "media", "file": "menu.png"}, ": expected a turn of text or skip, since agent chat is written to"),
+        (
+            {"type": "audio", "audio": "hello.wav"},
+            ".text: expected what the audio says, since agent chat is written to",
+        ),
+        (HI | {"barge_in": {"after": "1s"}}, ".barge_in: expected it for voice agents only"),
+    ],
+)
+def test_what_chat_agents_can_not_take(faults, turn, fault):
+    for agents in (["chat.json"], ["voice.json", "chat.json"]):
+        (told,) = faults(agents=agents, test_set=cases(HI, turn))
+        assert told.startswith(f"test_set[0].turns[1]{fault}")
+
+
+def test_chat_agents_take_text_and_ignore_audio(load):
+    turns = [{"type": "text", "text": "a", "audio": "no.wav"}, {"type": "audio", "audio": "no.wav", "text": "b"},
+             {"type": "skip"}]  # fmt: skip
+    plan = load(agents=["chat.json"], test_set=cases(*turns))
+    assert [turn.type for turn in plan.test_cases[0].turns] == ["text", "audio", "skip"]
+    assert plan.needs_speech == ()
+
+
+def test_digits_need_a_template(faults, load):
+    body = {"display_name": "mute", "model_type": "MODEL_TYPE_WEBSOCKET", "metadata": {"endpoint": "wss://a.example"}}
+    digits = cases({"type": "dtmf", "digits": "0*#A"})
+    assert load(test_set=digits)
+    (told,) = faults(agents=[body], test_set=digits)
+    assert (
+        told == "test_set[0].turns[0]: expected metadata.send_dtmf_template in agent mute, to send digits; it has none"
+    )
+
+
+def test_turns_are_checked_against_agents_with_faults_too(faults):
+    body = {"display_name": "x", "model_type": "MODEL_TYPE_CHAT_WEBSOCKET", "metadata": {}}
+    told = faults(agents=[body], test_set=cases({"type": "dtmf", "digits": "1"}))
+    assert [fault.partition(":")[0] for fault in told] == ["agents[0].metadata.endpoint", "test_set[0].turns[0]"]
+
+
+def test_who_may_stay_silent(load, faults):
+    assert load(persona=WAIT, test_set=cases()).test_cases[0].turns == ()
+    (told,) = faults(test_set=cases())
+    assert told.startswith("test_set[0].turns: expected at least one turn")
+    both = [{"name": "a", **WAIT}, {"name": "b"}]
+    assert len(faults(personas=both, test_set=cases())) == 1
+
+
+def test_who_may_barge_in(load, faults):
+    barging = HI | {"barge_in": {"after": "1.5s"}}
+    assert load(test_set=cases(HI, barging)).test_cases[0].turns[1].barge_in.after == 1.5
+    assert load(persona=WAIT, test_set=cases(barging))
+    (told,) = faults(test_set=cases(barging))
+    assert told.startswith("test_set[0].turns[0].barge_in: expected it on a later turn")
+
+
+def test_text_without_audio_is_spoken_once_for_each_text(load):
+    spoken = []
+
+    def speech(text):
+        spoken.append(text)
+        return Path("/speech") / f"{len(spoken)}.wav"
+
+    words = [{"type": "text", "text": text} for text in ("a", "b", "a")]
+    plan = load(test_set=cases(*words), speech=speech)
+    assert spoken == ["a", "b"]
+    assert plan.needs_speech == ("a", "b")
+    assert [turn.audio for turn in plan.test_cases[0].turns] == ["/speech/1.wav", "/speech/2.wav", "/speech/1.wav"]
+
+
+def test_speech_that_can_not_be_made(faults):
+    words = cases({"type": "text", "text": "a"})
+    (told,) = faults(test_set=words)
+    assert "espeak-ng" in told
+    assert "pip install 'coval-load[speech]'" in told
+
+    def speech(text):
+        raise CannotSpeak("expected words")
+
+    assert faults(test_set=words, speech=speech) == ["test_set[0].turns[0]: expected words"]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_test_set_file_names_its_faults(faults, load, folder, wrapped):
+    good = "[{id: a, turns: [{type: skip}], attributes: {x: '${X}'}}]"
+    bad = "[{id: a, turns: [{type: skp}]}, {id: '${NOPE}', turns: [{type: skip}]}]"
+    for content in (good, bad):
+        (folder / "cases.yaml").write_text(f"test_cases: {content}" if wrapped else content)
+        if content == good:
+            plan = load(test_set="cases.yaml", environ={"X": "y7"})
+            assert plan.test_cases[0].attributes == {"x": "y7"}
+            assert plan.masked()["test_set"][0]["attributes"] == {"x": "***"}
+    at = "test_set.test_cases" if wrapped else "test_set"
+    assert [fault.partition(":")[0] for fault in faults(test_set="cases.yaml")] == [
+        f"{'test_set.test_cases' if wrapped else 'test_set'}[1].id", f"{at}[0].turns[0].type",
+    ]  # fmt: skip
+
+
+def test_a_test_set_file_that_is_none(faults, folder):
+    (folder / "cases.yaml").write_text("{test_cases: [{id: a, turns: [{type: skip}]}], more: 1}")
+    assert faults(test_set="cases.yaml") == ['test_set: unknown key "more"; expected test_cases']
+    (folder / "cases.yaml").write_text("a: 1")
+    assert faults(test_set="cases.yaml") == ["test_set: expected a list of test cases; got an object"]
