@@ -26,6 +26,11 @@ _BURST_AUDIO_S = 1.0
 _BYTES_A_SAMPLE = 2
 
 
+def _gap(persona: Persona) -> float:
+    """Pauses longer than this within one message are told apart: well below the silences that mean something."""
+    return min(persona.yield_silence_s, persona.end_of_turn_silence_s) / 2
+
+
 @attrs.frozen
 class Taken:
     """A turn of the caller that has been taken: what latencies are counted from.
@@ -69,7 +74,7 @@ class VoiceConversation:
         self._listener = Listener(
             rate_hz=self.rate_hz,
             paced=self.paced,
-            loudness=LoudnessMeter(self.rate_hz, persona.onset_threshold_dbfs),
+            loudness=LoudnessMeter(self.rate_hz, persona.onset_threshold_dbfs, gap_s=_gap(persona)),
             bell=simulation.bell,
             end_silence_s=persona.end_of_turn_silence_s,
             yield_silence_s=persona.yield_silence_s,

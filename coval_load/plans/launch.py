@@ -62,8 +62,7 @@ async def run_plan(
     redactor = Redactor(plan.secrets)
     results = Results(clean=redactor.clean)
     _raise_descriptor_limit()
-    gc.collect()
-    gc.freeze()  # what was loaded so far stays: the collector need not look at it again and again
+    collector = _spare_collector()
     interrupted = False
     try:
         with ThreadPoolExecutor(1, "recordings") as writer:
@@ -75,6 +74,7 @@ async def run_plan(
         exit_code = _exit_code(summary, interrupted)
         run = folder.finish(summary, datetime.now(UTC), exit_code)
         gc.unfreeze()
+        gc.set_threshold(*collector)
     return Finished(summary, run, exit_code)
 
 
@@ -163,6 +163,19 @@ def _exit_code(summary: Mapping[str, Any], interrupted: bool) -> int:
     if not summary["counts"]["completed"]:
         return EXIT_NONE_COMPLETED
     return EXIT_OK
+
+
+def _spare_collector() -> tuple[int, int, int]:
+    """Keep the collector off the hot path; returns the thresholds to put back.
+
+    What was loaded so far stays, so it need not be looked at again and again; and what a simulation allocates is
+    mostly freed without its help, so it looks more seldom.
+    """
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    return thresholds
 
 
 def _raise_descriptor_limit() -> None:
