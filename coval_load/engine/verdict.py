@@ -66,9 +66,7 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
     """`generator` in `summary.json`: `valid`, `degraded` or `invalid`, why, and the numbers it rests on."""
     invalid = list(_reasons_against_trust(evidence))
     degraded = list(_reasons_for_doubt(evidence))
-    judged: Literal["valid", "degraded", "invalid"] = (
-        "invalid" if invalid else "degraded" if degraded else "valid"
-    )
+    judged: Literal["valid", "degraded", "invalid"] = "invalid" if invalid else "degraded" if degraded else "valid"
     return {
         "verdict": judged,
         "reasons": invalid + degraded,
@@ -88,12 +86,12 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
 def _reasons_against_trust(evidence: Evidence) -> Iterator[str]:
     if evidence.internal_errors:
         yield (
-            f"{evidence.internal_errors} simulations failed by a fault of coval-load or of this machine; "
-            "look at the errors of kind internal"
+            "expected no simulation to fail by a fault of coval-load or of this machine, got "
+            f"{evidence.internal_errors}; look at the errors of kind internal"
         )
     if evidence.rows_lost:
         yield (
-            f"{evidence.rows_lost} lines of simulations.jsonl were lost; "
+            f"expected no line of simulations.jsonl to be lost, got {evidence.rows_lost}; "
             "check that the disk has room and keeps up"
         )
     if _lateness(evidence) > SEND_LATENESS_INVALID_S:
@@ -102,8 +100,9 @@ def _reasons_against_trust(evidence: Evidence) -> Iterator[str]:
         yield _late("the generator woke up", _lag(evidence), LOOP_LAG_INVALID_S)
     if evidence.frames_skipped > FRAMES_SKIPPED_INVALID * evidence.frames_sent:
         yield (
-            f"{evidence.frames_skipped} frames were skipped and {evidence.frames_sent} sent, expected at "
-            f"most {FRAMES_SKIPPED_INVALID:.0%}; lower the concurrency or use more machines"
+            f"expected at most {FRAMES_SKIPPED_INVALID:.0%} of frames to be skipped, got "
+            f"{evidence.frames_skipped} beside {evidence.frames_sent} sent; lower the concurrency or use more "
+            "machines"
         )
 
 
@@ -115,7 +114,7 @@ def _reasons_for_doubt(evidence: Evidence) -> Iterator[str]:
     share = evidence.vitals.cpu_share or 0.0
     if share > CPU_SHARE_DEGRADED:
         yield (
-            f"the generator used {share:.0%} of a core, expected at most {CPU_SHARE_DEGRADED:.0%}; "
+            f"expected the generator to use at most {CPU_SHARE_DEGRADED:.0%} of a core, got {share:.0%}; "
             "lower the concurrency or use more machines"
         )
 

@@ -1,0 +1,117 @@
+import io
+
+import attrs
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coval_load.report.live_line import Progress, render, show_progress
+
+EARLY = Progress(running=5, queued=0, completed=0, failed=0, elapsed_s=1.2)
+LATE = Progress(
+    running=50,
+    queued=3,
+    completed=1200,
+    failed=2,
+    elapsed_s=65.0,
+    total=5000,
+    duration_s=600.0,
+    response_latency_p50_s=0.333,
+    response_latency_p95_s=1.25,
+    send_lateness_p99_s=0.0004,
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Broken(io.StringIO):
+    def write(self, text):
+        raise BrokenPipeError
+
+
+def test_a_line_early_and_late():
+    assert render(EARLY, 200, colour=False) == "1s · 0 done · 0 failed · 5 running"
+    assert render(LATE, 200, colour=False) == (
+        "1m05s/10m00s · 1,202/5,000 done · 2 failed · 50 running 3 queued"
+        " · response p50 333 ms p95 1.25 s · late p99 0.4 ms"
+    )
+
+
+def test_failures_are_red():
+    assert " · \x1b[31m2 failed\x1b[0m · " in render(LATE, 200, colour=True)
+    assert "\x1b" not in render(EARLY, 200, colour=True)
+
+
+@given(width=st.integers(0, 130), colour=st.booleans())
+def test_a_line_never_wraps(width, colour):
+    line = render(LATE, width, colour).replace("\x1b[31m", "").replace("\x1b[0m", "")
+    assert len(line) <= max(width - 1, 0)
+    assert render(LATE, 200, colour=False).startswith(line)
+    assert "\x1b" not in line
+
+
+async def shown(stream, seconds, environment=None, snapshot=lambda: EARLY, width=80):
+    with trio.move_on_after(seconds):
+        await show_progress(snapshot, stream, terminal_width=lambda: width, environment=environment or {})
+    return stream.getvalue()
+
+
+async def test_on_a_terminal_the_line_is_rewritten_four_times_a_second_and_taken_away(autojump_clock):
+    text = await shown(Terminal(), 1.1)
+    assert "\n" not in text
+    lines = text.split("\r\x1b[K")
+    assert lines == ["", *["1s · 0 done · 0 failed · 5 running"] * 5, ""]
+
+
+async def test_elsewhere_a_plain_line_each_five_seconds(autojump_clock):
+    text = await shown(io.StringIO(), 11)
+    assert text == "1s · 0 done · 0 failed · 5 running\n" * 3
+
+
+async def test_no_color_means_plain_lines(autojump_clock):
+    text = await shown(Terminal(), 4, environment={"NO_COLOR": "1"}, snapshot=lambda: LATE)
+    assert "\x1b" not in text
+    assert text.count("\n") == 1
+
+
+async def test_the_width_is_asked_anew_for_each_line(autojump_clock):
+    widths = iter([80, 11])
+    stream = Terminal()
+    with trio.move_on_after(0.4):
+        await show_progress(lambda: EARLY, stream, terminal_width=lambda: next(widths), environment={})
+    assert stream.getvalue().split("\r\x1b[K")[2] == "1s · 0 don"
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_reader_that_is_gone_ends_the_display_quietly(autojump_clock, live):
+    stream = Broken()
+    stream.isatty = lambda: live  # type: ignore[method-assign]
+    with trio.fail_after(60):
+        await show_progress(lambda: EARLY, stream, environment={})
+
+
+async def test_an_error_in_the_snapshot_is_not_hidden(autojump_clock):
+    def snapshot():
+        raise ValueError("ours")
+
+    with pytest.raises(ValueError, match="ours"):
+        await show_progress(snapshot, io.StringIO(), environment={})
+
+
+async def test_a_slow_loop_does_not_make_up_for_lines_it_missed(mock_clock):
+    """Due times move on with the clock: after a stall there is one line, not a burst."""
+    taken = []
+
+    def snapshot():
+        taken.append(trio.current_time())
+        if len(taken) == 1:
+            mock_clock.jump(10.0)
+        return attrs.evolve(EARLY, elapsed_s=trio.current_time())
+
+    mock_clock.autojump_threshold = 0
+    await shown(Terminal(), 10.6, snapshot=snapshot)
+    assert [round(at - taken[0], 2) for at in taken] == [0.0, 10.0, 10.25, 10.5]

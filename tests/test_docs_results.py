@@ -1,0 +1,128 @@
+"""What the documentation says about results is run against a run folder made here."""
+
+import json
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+import trio
+
+import coval_load.report
+from coval_load.actors.stereo_recording import StereoRecording
+from coval_load.engine import metrics
+from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
+from coval_load.engine.recorder import open_recorder
+from coval_load.engine.results import Results
+from coval_load.engine.run_folder import create
+
+DOCS = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
+SCHEMAS = Path(coval_load.report.__file__).parent / "schemas"
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)
+
+
+def schema(name):
+    return json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+
+
+async def write_rows(path, rows):
+    async with open_recorder(path, lambda value: value, pytest.fail) as recorder:
+        for row in rows:
+            recorder.write(row)
+
+
+@pytest.fixture
+def sample_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    started = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
+    folder = create(None, "support line", started)
+    folder.begin({"load": {"concurrency": 2}}, 1.0)
+    row = json.loads(blocks("json simulation")[0])
+    failure = Failure(ErrorKind.NO_RESPONSE, Stage.CONVERSATION, "No response received within 30 s")
+    error = {"kind": failure.kind, "stage": failure.stage, "message": failure.message}
+    failed = row | {"outcome": "failed", "error": error, "transcript": [], "recording": None}
+    results = Results()
+    trio.run(write_rows, folder.simulations_file, (failed, row))
+    results.record(metrics.RESPONSE_LATENCY, 0.33)
+    results.finished(Outcome("completed"))
+    results.finished(Outcome("failed", failure))
+    with ThreadPoolExecutor(1) as writer:
+        recording = StereoRecording(folder.recording(row["simulation_output_id"]), 0.015, writer)
+        recording.agent(b"\x01\x01" * 16_000, 1.75)
+        recording.close(3.0)
+    folder.finish(results.summary(), started, 0)
+    return folder
+
+
+def test_the_python_in_the_documentation_runs(sample_run, capsys):
+    namespace = {}
+    for block in blocks("python"):
+        exec(block, namespace)
+    assert capsys.readouterr().out.splitlines() == [
+        "response latency: p50 0.330 s, p99 0.330 s",
+        "slowest reply: 0.330 s in 6f1c1a0e5b7d4a3f9c2e8d7b6a5f4e3d at 1.8 s",
+        "99.5 % of all replies began within 0.330 s",
+    ]
+    silence, sound = b"\0\0", b"\x01\x01"
+    assert namespace["half_a_second"] == (silence + sound) * 8_000
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_shell_in_the_documentation_runs(sample_run):
+    for block in blocks("sh"):
+        done = subprocess.run(["sh", "-e", "-c", block], capture_output=True, text=True, check=True)
+        assert "No response received within 30 s" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["run", "simulation"])
+def test_the_examples_in_the_documentation_fit_their_schemas(name):
+    (example,) = blocks(f"json {name}")
+    jsonschema.validate(json.loads(example), schema(name))
+
+
+def test_the_files_of_a_run_fit_their_schemas(sample_run):
+    jsonschema.validate(json.loads(sample_run.run_file.read_text()), schema("run"))
+    jsonschema.validate(json.loads(sample_run.summary_file.read_text()), schema("summary"))
+    for line in sample_run.simulations_file.read_text().splitlines():
+        jsonschema.validate(json.loads(line), schema("simulation"))
+
+
+@pytest.mark.parametrize("name", ["run", "simulation", "summary"])
+def test_the_schemas_are_schemas(name):
+    jsonschema.Draft202012Validator.check_schema(schema(name))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"outcome": "done"},
+        {"outcome": "failed"},
+        {"error": {"kind": "hiccup", "stage": "connect", "message": ""}},
+        {"metrics": {"respons_latency": 1.0}},
+        {"close_code": 12},
+        {"transcript": [{"role": "agent", "content": "", "start": 0, "end": 0}]},
+    ],
+)
+def test_a_row_that_is_not_as_documented_does_not_fit(change):
+    row = json.loads(blocks("json simulation")[0]) | change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(row, schema("simulation"))
+
+
+def test_every_field_of_a_row_is_explained():
+    for field in schema("simulation")["properties"]:
+        assert f"`{field}`" in DOCS
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in schema("run")["properties"]["exit_code"]["enum"] if code is not None]
+)
+def test_every_exit_code_is_explained(code):
+    assert f"\n| {code} | " in DOCS
