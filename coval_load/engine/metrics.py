@@ -116,8 +116,7 @@ _MEASURED = (
 )
 
 METRICS = {
-    metric.name: metric
-    for metric in (*_MEASURED, *(_twin(metric) for metric in _MEASURED if metric.name in TWINNED))
+    metric.name: metric for metric in (*_MEASURED, *(_twin(metric) for metric in _MEASURED if metric.name in TWINNED))
 }
 """Every metric by its name, twins included."""
 

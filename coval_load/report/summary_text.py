@@ -62,9 +62,7 @@ def _headline(summary: Mapping[str, Any], run: Mapping[str, Any], paint: _Paint)
     counts = summary["counts"]
     yield paint(_one_line(run["name"], WIDTH), "bold")
     ended = [many(counts[metrics.COMPLETED], "simulation") + " completed"]
-    ended += [
-        f"{counts[status]:,} {status}" for status in (metrics.FAILED, metrics.CANCELLED) if counts[status]
-    ]
+    ended += [f"{counts[status]:,} {status}" for status in (metrics.FAILED, metrics.CANCELLED) if counts[status]]
     colour = "red" if counts[metrics.FAILED] else "green" if counts[metrics.COMPLETED] else "yellow"
     yield paint(", ".join(ended), colour)
     said = [many(summary["counters"][metrics.TURNS], "turn")]
