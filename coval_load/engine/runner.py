@@ -194,7 +194,8 @@ class Runner:
     def _write(self, actor: Actor, outcome: Outcome, due: float, started_at: float | None) -> None:
         self.results.finished(outcome)
         row = actor.row()
-        row["metrics"] = {"queue_time": (started_at or trio.current_time()) - due, **row["metrics"]}
+        left_queue_at = trio.current_time() if started_at is None else started_at
+        row["metrics"] = {"queue_time": left_queue_at - due, **row["metrics"]}
         error = outcome.error
         self.write_row(
             {
