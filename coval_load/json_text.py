@@ -37,6 +37,7 @@ def is_too_deep(value: Any) -> bool:
 
 
 def too_deep_message() -> str:
+    """What to tell people about a document that nests too deeply."""
     return f"expected at most {DEEPEST} levels of nesting; got more"
 
 

@@ -81,9 +81,7 @@ def _scheme(url: str, purpose: Purpose, targets: Targets) -> str | None:
     if scheme == secure or (scheme == plain and targets.allow_plaintext):
         return None
     got = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,15}", scheme) else "no scheme"
-    lift = (
-        "; set targets.allow_plaintext: true in the plan for a network of your own" if scheme == plain else ""
-    )
+    lift = "; set targets.allow_plaintext: true in the plan for a network of your own" if scheme == plain else ""
     return f"expected {secure}://; got {got}{lift}"
 
 

@@ -86,9 +86,7 @@ class _Expansion:
             return ""
         value = self.environ.get(name)
         if value is None:
-            self.faults.append(
-                Fault(path_of(at), f"expected the environment variable {name} to be set; it is not")
-            )
+            self.faults.append(Fault(path_of(at), f"expected the environment variable {name} to be set; it is not"))
             return ""
         self.places.append(at)
         if value:

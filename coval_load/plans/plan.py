@@ -57,9 +57,11 @@ def settle_limits(file: PlanFile, agents: tuple[Agent, ...]) -> Limits:
 
 
 def settle_timeouts(section: TimeoutsSection) -> Timeouts:
+    """The engine's deadlines."""
     return Timeouts(**{f"{name}_s": seconds for name, seconds in attrs.asdict(section).items()})
 
 
 def settle_recording(section: RecordSection) -> Recording:
+    """What the engine keeps; a sample is a count."""
     audio = section.audio.sample if isinstance(section.audio, Sample) else section.audio
     return Recording(section.transcripts, audio)

@@ -72,6 +72,4 @@ def _doubles(values: Mapping[str, Any]) -> Iterator[Fault]:
     sent = "x-api-key" if authorization.lower().startswith("x-api-key") else "authorization"
     for name in values.get("custom_headers") or {}:
         if authorization and name.lower() == sent:
-            yield Fault(
-                f"custom_headers.{name}", "expected it once; authorization_header sends it too, remove one"
-            )
+            yield Fault(f"custom_headers.{name}", "expected it once; authorization_header sends it too, remove one")

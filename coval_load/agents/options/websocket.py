@@ -10,9 +10,7 @@ from coval_load.agents.options.connection import ConnectionOptions, DotPath
 from coval_load.limits import Between, Contains, JsonText, Length, OneOf
 
 AUDIO_TEMPLATE = '{"type":"audio_chunk","data":"{{audio_data}}"}'
-MEDIA_TEMPLATE = (
-    '{"type":"media","name":"{{media_name}}","mime_type":"{{mime_type}}","data":"{{media_data}}"}'
-)
+MEDIA_TEMPLATE = '{"type":"media","name":"{{media_name}}","mime_type":"{{mime_type}}","data":"{{media_data}}"}'
 RAW_AUDIO = re.compile(r"\{\{\s*audio_data\s*\}\}")
 
 SampleRate = Annotated[int, OneOf((8000, 16000, 24000, 48000))]
@@ -66,9 +64,7 @@ class WebSocketOptions(ConnectionOptions):
 
     @pace_inbound_binary_audio.default
     def _paces(self) -> bool:
-        return (
-            bool(RAW_AUDIO.fullmatch(self.send_audio_template)) and self.websocket_compat_profile == "generic"
-        )
+        return bool(RAW_AUDIO.fullmatch(self.send_audio_template)) and self.websocket_compat_profile == "generic"
 
     def __attrs_post_init__(self) -> None:
         if self.websocket_compat_profile == "json_audio":
