@@ -1,5 +1,7 @@
 """A conversation in text: a message out, and the messages that answer it until the agent falls quiet."""
 
+import math
+
 import attrs
 import trio
 
@@ -55,6 +57,9 @@ class ChatConversation:
 
     async def _take(self, turn: Turn, link: Link, response_s: float) -> None:
         if not isinstance(turn.action, Say):
+            if not turn.expects_reply:
+                self._due = self._over_at = trio.current_time()
+                return
             hear = self._receiver.hear_reply if self._has_heard else self._receiver.hear_greeting
             self._heard(await hear(self._over_at, response_s))
             return
@@ -101,4 +106,4 @@ class ChatConversation:
 
     def finished(self, now: float) -> None:
         """What no turn asked for stands in the transcript too."""
-        self._note_strays(now)
+        self._note_strays(math.inf)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import attrs
 import httpx
 import orjson
+import trio
 
 from coval_load.codecs.paths import NOT_THERE, Path
 from coval_load.engine.names import Resolver
@@ -82,10 +83,14 @@ async def _exchange(client: httpx.AsyncClient, request: SessionRequest) -> tuple
     try:
         async with client.stream(request.method, request.url, headers=headers, content=content) as response:
             received = bytearray()
-            async for chunk in response.aiter_bytes():
-                received += chunk
-                if len(received) > MAX_ANSWER_BYTES:
-                    raise _failed(f"expected at most {MAX_ANSWER_BYTES} bytes from {_shown(request)}; more came")
+            # Leaving the loop would leave the client's generators below it open; cancelled, they close.
+            with trio.CancelScope() as enough:
+                async for chunk in response.aiter_bytes():
+                    received += chunk
+                    if len(received) > MAX_ANSWER_BYTES:
+                        enough.cancel()
+            if len(received) > MAX_ANSWER_BYTES:
+                raise _failed(f"expected at most {MAX_ANSWER_BYTES} bytes from {_shown(request)}; more came")
             return response.status_code, bytes(received)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
