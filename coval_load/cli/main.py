@@ -7,8 +7,8 @@ import click
 from coval_load import __version__
 from coval_load.cli.check import check
 from coval_load.cli.demo import demo
-from coval_load.reference.command import reference_agent
 from coval_load.cli.run import run
+from coval_load.reference.command import reference_agent
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

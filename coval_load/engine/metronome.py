@@ -13,6 +13,9 @@ _SLOTS = 20
 _SLOT_S = FRAME_S / _SLOTS
 """Connections are spread over slots of 1 ms, so that they do not all send in the same instant."""
 
+_CROWD = 60
+"""So many speakers, three in each slot, keep the metronome awake each millisecond anyway."""
+
 _GIVE_UP_S = 1.0
 """A frame later than this is not sent any more, so that a generator that can't keep up stays bounded."""
 
@@ -33,14 +36,34 @@ class Speaker(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """What reads the sockets: the reactor."""
+
+    def lend(self) -> bool:
+        """Leave it to the metronome to call `drain`; returns whether it may."""
+        ...
+
+    def take_back(self) -> None:
+        """Read by itself again."""
+        ...
+
+    def drain(self) -> None:
+        """Handle what has arrived."""
+        ...
+
+
 @attrs.define
 class Metronome:
     """Calls each speaker when its frame is due, and notes how late that was.
 
     `record_lateness` takes seconds from when a frame was due to when it was handed to the kernel.
+
+    With a crowd of speakers it is awake each millisecond, and drains `reader` then: to wake a second task for
+    each few messages in between costs more than to handle them. Arrivals are then stamped up to 1 ms late.
     """
 
     record_lateness: Callable[[float], object]
+    reader: Reader | None = None
     frames_sent: int = 0
     frames_skipped: int = 0
     _origin: float = attrs.field(factory=trio.current_time, init=False)
@@ -48,6 +71,7 @@ class Metronome:
     _seats: dict[int, int] = attrs.field(factory=dict, init=False)
     _tick: int = attrs.field(default=0, init=False)
     _occupied: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _reads: bool = attrs.field(default=False, init=False)
 
     def join(self, speaker: Speaker) -> float:
         """Give `speaker` a slot; returns when its first frame is due, at most one frame from now."""
@@ -57,6 +81,8 @@ class Metronome:
         self._slots[slot].append(speaker)
         self._seats[id(speaker)] = slot
         self._occupied.set()
+        if len(self._seats) >= _CROWD and not self._reads and self.reader is not None:
+            self._reads = self.reader.lend()
         return self._due(first)
 
     def leave(self, speaker: Speaker) -> None:
@@ -64,6 +90,9 @@ class Metronome:
         slot = self._seats.pop(id(speaker), None)
         if slot is not None:
             self._slots[slot].remove(speaker)
+        if self._reads and len(self._seats) < _CROWD // 2 and self.reader is not None:
+            self._reads = False
+            self.reader.take_back()
 
     async def run(self) -> None:
         """Keep time until cancelled."""
@@ -80,6 +109,8 @@ class Metronome:
                 self._skip(due)
             else:
                 self._send(due, clock)
+            if self._reads and self.reader is not None:
+                self.reader.drain()
 
     def _send(self, due: float, clock: Callable[[], float]) -> None:
         slot = self._slots[self._tick % _SLOTS]
@@ -101,6 +132,8 @@ class Metronome:
             self.frames_skipped += 1
 
     def _next_tick(self) -> int:
+        if self._reads:
+            return self._tick + 1
         for tick in range(self._tick + 1, self._tick + 1 + _SLOTS):
             if self._slots[tick % _SLOTS]:
                 return tick

@@ -6,13 +6,13 @@ A task and a stream for each direction of each connection was measured at two to
 
 import selectors
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol
 
 import attrs
 import trio
 
-_SHARE = 64
+_SHARE = 100
 """Sockets drained before other tasks get a turn, so that a burst can't make the metronome late."""
 
 _STAMP_EVERY = 16
@@ -37,6 +37,12 @@ class Watched(Protocol):
         ...
 
 
+def _set_event() -> trio.Event:
+    event = trio.Event()
+    event.set()
+    return event
+
+
 @attrs.define
 class Reactor:
     """Every connection of a run, read by one task.
@@ -49,7 +55,10 @@ class Reactor:
     one_task: bool = True
     _selector: selectors.BaseSelector = attrs.field(factory=selectors.DefaultSelector, init=False)
     _alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _writing_alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _watched: set[int] = attrs.field(factory=set, init=False)
+    _returned: trio.Event = attrs.field(factory=_set_event, init=False)
+    _left_out: list[tuple[selectors.SelectorKey, int]] = attrs.field(factory=list, init=False)
 
     def watch(self, connection: Watched) -> None:
         """Read `connection` until `forget` is called."""
@@ -62,9 +71,10 @@ class Reactor:
 
     def wants_to_write(self, connection: Watched, wanted: bool) -> None:
         """Call `writable` when the kernel takes bytes again, or stop doing so."""
+        if id(connection) not in self._watched:
+            return
         if not self.one_task:
-            if wanted:
-                self._nursery.start_soon(self._write_alone, connection, self._alone[id(connection)])
+            self._want_to_write_alone(connection, wanted)
             return
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
         self._selector.modify(connection.fileno(), events, connection)
@@ -77,27 +87,48 @@ class Reactor:
         if self.one_task:
             self._selector.unregister(connection.fileno())
         else:
+            self._want_to_write_alone(connection, False)
             self._alone.pop(id(connection)).cancel()
 
     async def run(self) -> None:
         """Read until cancelled."""
         if not self.one_task:
             await trio.sleep_forever()
-        selector = self._selector
-        descriptor = selector.fileno()  # type: ignore[attr-defined]
-        clock = trio.lowlevel.current_clock().current_time
+        descriptor = self._selector.fileno()  # type: ignore[attr-defined]
         while True:
             await trio.lowlevel.wait_readable(descriptor)
-            at = clock()
-            for number, (key, ready) in enumerate(selector.select(0), 1):
-                connection = key.data
-                if id(connection) not in self._watched:
-                    continue
-                _handle(connection, ready, at)
-                if not number % _STAMP_EVERY:
-                    if not number % _SHARE:
-                        await trio.lowlevel.cancel_shielded_checkpoint()
-                    at = clock()
+            if self._returned.is_set():
+                self.drain()
+                # More may be ready than one round drains, and others want their turn.
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            else:
+                await self._returned.wait()
+
+    def drain(self) -> None:
+        """Handle what is ready, up to a bound; what is left is ready the next time too."""
+        watched = self._watched
+        clock = trio.lowlevel.current_clock().current_time
+        at = clock()
+        # The kernel lists them in the same order each time: who was left out goes first, or would never be read.
+        batch = self._left_out or self._selector.select(0)
+        self._left_out = batch[_SHARE:]
+        for number, (key, ready) in enumerate(batch[:_SHARE], 1):
+            connection = key.data
+            if id(connection) not in watched:
+                continue
+            _handle(connection, ready, at)
+            if not number % _STAMP_EVERY:
+                at = clock()
+
+    def lend(self) -> bool:
+        """Let another task call `drain` at short intervals instead; returns whether it has to."""
+        if self.one_task and self._returned.is_set():
+            self._returned = trio.Event()
+        return self.one_task
+
+    def take_back(self) -> None:
+        """Wait for bytes by itself again."""
+        self._returned.set()
 
     def close(self) -> None:
         """Release the selector."""
@@ -105,15 +136,26 @@ class Reactor:
 
     async def _read_alone(self, connection: Watched, scope: trio.CancelScope) -> None:
         with scope:
-            while True:
+            while self._alone.get(id(connection)) is scope:
                 await trio.lowlevel.wait_readable(connection.fileno())
-                _handle(connection, selectors.EVENT_READ, trio.current_time())
+                if not scope.cancel_called:  # forgotten after it was woken
+                    _handle(connection, selectors.EVENT_READ, trio.current_time())
+
+    def _want_to_write_alone(self, connection: Watched, wanted: bool) -> None:
+        if not wanted:
+            scope = self._writing_alone.pop(id(connection), None)
+            if scope is not None:
+                scope.cancel()
+        elif id(connection) not in self._writing_alone:
+            scope = self._writing_alone[id(connection)] = trio.CancelScope()
+            self._nursery.start_soon(self._write_alone, connection, scope)
 
     async def _write_alone(self, connection: Watched, scope: trio.CancelScope) -> None:
-        with trio.CancelScope(deadline=scope.deadline):
-            await trio.lowlevel.wait_writable(connection.fileno())
-            if id(connection) in self._watched:
-                _handle(connection, selectors.EVENT_WRITE, trio.current_time())
+        with scope:
+            while self._writing_alone.get(id(connection)) is scope:
+                await trio.lowlevel.wait_writable(connection.fileno())
+                if not scope.cancel_called:
+                    _handle(connection, selectors.EVENT_WRITE, trio.current_time())
 
 
 def _handle(connection: Watched, ready: int, at: float) -> None:
@@ -131,11 +173,12 @@ async def open_reactor(one_task: bool | None = None) -> AsyncIterator[Reactor]:
     """A running reactor. `one_task` None: one task where the platform allows it."""
     if one_task is None:
         one_task = hasattr(selectors.DefaultSelector, "fileno")
-    async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery, one_task=one_task)
-        nursery.start_soon(reactor.run)
-        try:
-            yield reactor
-        finally:
-            nursery.cancel_scope.cancel()
-            reactor.close()
+    with ExitStack() as afterwards:
+        async with trio.open_nursery() as nursery:
+            reactor = Reactor(nursery, one_task=one_task)
+            afterwards.callback(reactor.close)
+            nursery.start_soon(reactor.run)
+            try:
+                yield reactor
+            finally:
+                nursery.cancel_scope.cancel()

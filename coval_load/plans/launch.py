@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -101,7 +101,8 @@ async def _simulate(
         for task in (services.metronome.run, services.keepalive.run):
             background.start_soon(task)
         background.start_soon(watch_generator, results)
-        folder.begin(plan.masked(), time.perf_counter() - (trio.current_time() - services.origin))
+        since_origin = trio.current_time() - services.origin
+        folder.begin(plan.masked(), time.perf_counter() - since_origin, datetime.now(UTC) - timedelta(seconds=since_origin))
         casting = Casting(
             ensemble,
             services,
@@ -126,7 +127,7 @@ _NO_POOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=1
 def _services(reactor: Reactor, results: Results, plan: Plan) -> Services:
     return Services(
         reactor=reactor,
-        metronome=Metronome(results.frame_lateness),
+        metronome=Metronome(results.frame_lateness, reactor),
         keepalive=Keepalive(),
         results=results,
         timeouts=plan.timeouts,

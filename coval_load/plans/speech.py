@@ -59,9 +59,7 @@ class Speaker:
         if not path.exists():
             pcm, rate_hz = self._synthesise(words, self._voice)
             if not any(pcm):
-                raise CannotSpeak(
-                    f"expected a text with words to speak; got {text[:80]!r}, which makes no sound"
-                )
+                raise CannotSpeak(f"expected a text with words to speak; got {text[:80]!r}, which makes no sound")
             _write_atomically(path, _wav(pcm, rate_hz))
         return path
 
@@ -110,9 +108,7 @@ def _find_program() -> Callable[[str, str], Pcm] | None:
         # The text goes in by standard input, where nothing in it can be taken for an option.
         command = [program, "-v", voice, "--stdin", "--stdout"]
         try:
-            done = subprocess.run(
-                command, input=text.encode(), capture_output=True, check=True, timeout=TIMEOUT_S
-            )
+            done = subprocess.run(command, input=text.encode(), capture_output=True, check=True, timeout=TIMEOUT_S)
             with wave.open(io.BytesIO(done.stdout)) as spoken:
                 return spoken.readframes(spoken.getnframes()), spoken.getframerate()
         except subprocess.CalledProcessError as failed:

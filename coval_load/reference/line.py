@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import AsyncIterator
-from random import Random  # noqa: TID251
+from random import Random
 from typing import Any
 
 import orjson
