@@ -12,7 +12,7 @@ from coval_load.actors.handshake import Handshake
 from coval_load.actors.hearsay import Hearsay
 from coval_load.actors.loss import Loss, worse
 from coval_load.actors.measures import Measures
-from coval_load.actors.narration import Narrator
+from coval_load.actors.narration import Narrator, message_told
 from coval_load.actors.services import Services
 from coval_load.actors.transcript import Transcript
 from coval_load.codecs.dialects.interface import Dialect
@@ -120,10 +120,10 @@ class Simulation:
         """The agent's name, under which its limit is kept."""
         return self.identity.agent
 
-    def tell(self, what: str, detail: str = "") -> None:
+    def tell(self, what: str, detail: str = "", more: str = "") -> None:
         """Tell whoever watches this simulation closely."""
         if self.narrator is not None:
-            self.narrator.tell(trio.current_time(), what, detail)
+            self.narrator.tell(trio.current_time(), what, detail, more)
 
     async def run(self, due: float) -> None:
         """From dial to hang-up. Raises SimulationFailed."""
@@ -212,10 +212,7 @@ class Simulation:
 
     def _message_told(self, payload: bytes, is_text: bool, at: float) -> None:
         events = self.dialect.decode(payload, is_text)
-        if events and all(type(event) is AudioReceived for event in events):
-            self.tell("received audio", f"{len(payload)} bytes in a {'text' if is_text else 'binary'} message")
-        else:
-            self.tell("received", payload.decode("utf-8", "replace") if is_text else f"{len(payload)} bytes, binary")
+        self.tell(*message_told(payload, is_text, events))
         self._take_in(events, at)
 
     def _take_in(self, events: Sequence[Event], at: float) -> None:
@@ -233,12 +230,9 @@ class Simulation:
                 self._handshake.ready(event)
             case AgentEventReceived():
                 self.hearsay.captured(event, at)
-                self.tell("captured an event", event.message_type)
             case MessageIgnored():
                 self.hearsay.ignored(event)
-                self.tell("ignored it", event.reason)
             case Violation():
-                self.tell("could not read it", event.reason)
                 self._lose(Loss(SimulationFailed(ErrorKind.INVALID_MESSAGE, event.reason), clean=False, at=at))
             case _:
                 pass

@@ -128,7 +128,7 @@ def _address(ip: str, host: str, targets: Targets) -> str | None:
 def _private(host: str) -> str:
     return (
         f"expected a public host; got {host}, which is local, private or reserved; "
-        "set targets.allow_private: true in the plan for a network of your own"
+        "set targets.allow_private: true in the plan (or give --allow-private) for a network of your own"
     )
 
 

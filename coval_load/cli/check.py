@@ -14,6 +14,7 @@ from coval_load.faults import Fault, Faulty
 from coval_load.plans.casting import Ensemble
 from coval_load.plans.documents import read_document
 from coval_load.plans.overrides import Overrides, plan_from_agent
+from coval_load.report.units import many
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -71,5 +72,5 @@ def _is_agent(file: Path) -> bool:
 def _what_it_is(ensemble: Ensemble) -> str:
     plan = ensemble.plan
     agents = ", ".join(f"{agent.name} ({agent.model_type})" for agent in plan.agents)
-    turns = sum(len(case.turns) for case in plan.test_cases)
-    return f"no faults: {agents}; {len(plan.test_cases)} test cases with {turns} turns"
+    cases, turns = len(plan.test_cases), sum(len(case.turns) for case in plan.test_cases)
+    return f"no faults: {agents}; {many(cases, 'test case')} with {many(turns, 'turn')}"

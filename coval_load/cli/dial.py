@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from coval_load.engine.run_folder import create, read_rows
 from coval_load.plans.casting import Ensemble
 from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
 
-_COLOURS = {"could not read it": "red", "ignored it": "yellow", "the connection ended": "yellow"}
+_COLOURS = {"could not read a message": "red", "ignored a message": "yellow", "the connection ended": "yellow"}
 _WIDTH = 300
 
 
@@ -30,30 +31,39 @@ class Timeline:
     _start: float | None = attrs.field(default=None, init=False)
     _last: tuple[str, str] = attrs.field(default=("", ""), init=False)
     _repeated: int = attrs.field(default=0, init=False)
+    _reader_gone: bool = attrs.field(default=False, init=False)
 
-    def tell(self, at: float, what: str, detail: str = "") -> None:
+    def tell(self, at: float, what: str, detail: str = "", more: str = "") -> None:
         """See `actors.narration.Narrator`."""
         if self._start is None:
             self._start = at
-        alike = (what, "" if what == "received audio" else detail)
-        if alike == self._last:
+        if (what, detail) == self._last:
             self._repeated += 1
             return
         self.flush()
-        self._last = alike
+        self._last = (what, detail)
         self._print(f"{at - self._start:9.3f}", what, detail)
+        if more:
+            self._print(" " * 9, "", f"  {more}")
 
     def flush(self) -> None:
         """Say how often the last step came again."""
         if self._repeated:
-            self._print(" " * 9, "", f"... and {self._repeated} more like it")
+            self._print(" " * 9, "", f"  ... and {self._repeated} more like it")
         self._repeated = 0
 
     def _print(self, when: str, what: str, detail: str) -> None:
-        shown = self.redactor.text(detail)[:_WIDTH]
+        shown = self.redactor.text(detail)
         shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
+        shown = shown if len(shown) <= _WIDTH else shown[:_WIDTH] + "…"
         line = f"{when}  {what}" + (f": {shown}" if what and shown else shown)
-        click.echo(click.style(line, fg=_COLOURS.get(what)) if self.colour else line, file=self.stream, color=True)
+        try:
+            if not self._reader_gone:
+                click.echo(
+                    click.style(line, fg=_COLOURS.get(what)) if self.colour else line, file=self.stream, color=True
+                )
+        except OSError:  # a pipe whose reader had enough: the conversation goes on
+            self._reader_gone = True
 
 
 async def dial_once(ensemble: Ensemble, as_json: bool) -> int:
@@ -79,7 +89,9 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     click.echo("", file=stream)
     error = row["error"]
     if error is not None:
-        click.echo(f"failed in stage {error['stage']} as {error['kind']}:\n  {error['message']}", file=stream)
+        click.echo(f"failed in stage {error['stage']} as {error['kind']}:", file=stream)
+        indent = "  "
+        click.echo(textwrap.fill(error["message"], 100, initial_indent=indent, subsequent_indent=indent), file=stream)
     else:
         click.echo(f"{row['outcome']}: the agent can be tested", file=stream)
     for metric, seconds in row["metrics"].items():

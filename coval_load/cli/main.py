@@ -1,5 +1,6 @@
 """The `coval-load` command."""
 
+import os
 import sys
 
 import click
@@ -36,5 +37,9 @@ def main() -> None:
         sys.exit(2)
     except click.Abort:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is no one left to tell, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

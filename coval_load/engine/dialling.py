@@ -1,6 +1,7 @@
 """From an address to an open WebSocket: TCP, TLS and the upgrade (RFC 6455 section 4), each failure by its name."""
 
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -162,14 +163,14 @@ def _refused(address: Address, error: OSError) -> SimulationFailed:
     if error.errno in _OURS:
         return SimulationFailed(
             ErrorKind.INTERNAL,
-            f"expected this machine to open a connection to {where}; got: {error.strerror}: "
+            f"expected this machine to open a connection to {where}; got: {_reason(error)}: "
             "raise its limits (ulimit -n, net.ipv4.ip_local_port_range) or lower the concurrency",
         )
     if error.errno == errno.ETIMEDOUT:
         return SimulationFailed(ErrorKind.CONNECT_TIMEOUT, f"Timeout connecting to WebSocket at {where}")
     return SimulationFailed(
         ErrorKind.CONNECTION_REFUSED,
-        f"Connection refused: expected an agent at {where}; got: {error.strerror or error}: "
+        f"Connection refused: expected an agent at {where}; got: {_reason(error)}: "
         "check that it runs there and that no firewall is in the way",
     )
 
@@ -191,8 +192,12 @@ def _tls_failed(host: str, error: Exception) -> SimulationFailed:
     )
 
 
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def _hung_up(error: OSError | None) -> SimulationFailed:
-    how = f" ({error.strerror or error})" if error is not None else ""
+    how = f" ({_reason(error)})" if error is not None else ""
     return SimulationFailed(
         ErrorKind.UPGRADE_REFUSED,
         f"expected 101 Switching Protocols; the agent closed the connection without an answer{how}",

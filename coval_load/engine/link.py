@@ -64,7 +64,7 @@ class Link:
     next_ping_at: float = 0.0
     _outbox: deque[bytes] = attrs.field(factory=deque, init=False)
     _outbox_bytes: int = attrs.field(default=0, init=False)
-    _fragments: list[bytes] = attrs.field(factory=list, init=False)
+    _fragments: bytearray = attrs.field(factory=bytearray, init=False)
     _fragments_are_text: bool = attrs.field(default=False, init=False)
     _ping_sent_at: float | None = attrs.field(default=None, init=False)
     _closed: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -87,7 +87,7 @@ class Link:
         On a connection that has ended nothing is sent: `on_end` has told its owner. Filling the outbox ends
         the connection as `agent_not_reading`.
         """
-        if self._protocol.state is not State.OPEN:
+        if self._released or self._protocol.state is not State.OPEN:
             return
         if is_text:
             self._protocol.send_text(payload)
@@ -99,14 +99,14 @@ class Link:
 
     def ping(self, now: float) -> None:
         """Ask for a pong, unless one is still awaited."""
-        if self._ping_sent_at is None and self._protocol.state is State.OPEN:
+        if self._ping_sent_at is None and not self._released and self._protocol.state is State.OPEN:
             self._ping_sent_at = now
             self._protocol.send_ping(b"coval-load")
             self._flush()
 
     def _flush(self) -> None:
         for chunk in self._protocol.data_to_send():
-            if not chunk:
+            if not chunk or self._released:
                 continue
             if self._outbox:
                 self._queue(chunk)
@@ -122,8 +122,6 @@ class Link:
                 self._queue(chunk[sent:])
 
     def _queue(self, chunk: bytes) -> None:
-        if self._released:
-            return
         if not self._outbox:
             self._reactor.wants_to_write(self, True)
         self._outbox.append(chunk)
@@ -181,12 +179,14 @@ class Link:
     def _handle_frames(self, at: float) -> None:
         for frame in self._protocol.events_received():
             assert isinstance(frame, Frame)  # the upgrade's response was taken when dialling
+            if self._released:  # the owner left at an earlier message
+                return
             opcode = frame.opcode
             if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
                 if frame.fin:
                     self._message(bytes(frame.data), opcode is Opcode.TEXT, at)
                 else:
-                    self._fragments = [bytes(frame.data)]
+                    self._fragments = bytearray(frame.data)
                     self._fragments_are_text = opcode is Opcode.TEXT
             else:
                 self._handle_other_frame(frame, at)
@@ -202,9 +202,9 @@ class Link:
 
     def _handle_other_frame(self, frame: Frame, at: float) -> None:
         if frame.opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
+            self._fragments += frame.data
             if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), []
+                whole, self._fragments = bytes(self._fragments), bytearray()
                 self._message(whole, self._fragments_are_text, at)
         elif frame.opcode is Opcode.PONG:
             if self._ping_sent_at is not None and frame.data == b"coval-load":

@@ -102,7 +102,9 @@ async def _simulate(
             background.start_soon(task)
         background.start_soon(watch_generator, results)
         since_origin = trio.current_time() - services.origin
-        folder.begin(plan.masked(), time.perf_counter() - since_origin, datetime.now(UTC) - timedelta(seconds=since_origin))
+        folder.begin(
+            plan.masked(), time.perf_counter() - since_origin, datetime.now(UTC) - timedelta(seconds=since_origin)
+        )
         casting = Casting(
             ensemble,
             services,
