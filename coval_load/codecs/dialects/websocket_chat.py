@@ -133,7 +133,9 @@ class WebSocketChat:
         if isinstance(text, str):
             return TextReceived(text)
         path = clipped(str(self._text_path))
-        return Violation(f"Could not extract message from path '{path}' in response")
+        return Violation(
+            f"Could not extract message from path '{path}' in response: set message_text_path to where the text stands"
+        )
 
     def _other_direction(self, direction: str | None) -> str:
         came = "no direction" if direction is None else f"direction {quoted(direction)}"

@@ -69,15 +69,35 @@ TABLE = [
         ignored("no type at 'type' where 'message' is looked for (text_message_type_values)"),
     ),
     (DEFAULT, "[1]", ignored("no type at 'type' where 'message' is looked for (text_message_type_values)")),
-    (DEFAULT, '{"type":"message"}', Violation("Could not extract message from path 'text' in response")),
-    (DEFAULT, '{"type":"message","text":5}', Violation("Could not extract message from path 'text' in response")),
+    (
+        DEFAULT,
+        '{"type":"message"}',
+        Violation(
+            "Could not extract message from path 'text' in response: set message_text_path to where the text stands"
+        ),
+    ),
+    (
+        DEFAULT,
+        '{"type":"message","text":5}',
+        Violation(
+            "Could not extract message from path 'text' in response: set message_text_path to where the text stands"
+        ),
+    ),
     (
         DEFAULT,
         '{"type":"message","text":null}',
-        Violation("Could not extract message from path 'text' in response"),
+        Violation(
+            "Could not extract message from path 'text' in response: set message_text_path to where the text stands"
+        ),
     ),
     (CONTENT, '{"content":"hi","type":5}', TextReceived("hi")),
-    (CONTENT, '"hi"', Violation("Could not extract message from path 'content' in response")),
+    (
+        CONTENT,
+        '"hi"',
+        Violation(
+            "Could not extract message from path 'content' in response: set message_text_path to where the text stands"
+        ),
+    ),
     (attrs.evolve(CONTENT, message_text_path=""), '"hi"', TextReceived("hi")),
     (NESTED, '{"meta":{"kind":"reply"},"data":[{"content":"yo"}]}', TextReceived("yo")),
     (NESTED, '{"meta":{"kind":7},"data":[{"content":"yo"}]}', TextReceived("yo")),

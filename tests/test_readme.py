@@ -1,0 +1,89 @@
+"""Every command and code block of the README, run as a reader would, against a reference agent of our own."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from coval_load.reference.process import start_reference_agent
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
+SHORT = ["--concurrency", "2", "--simulations", "2"]
+"""What takes a command of the README down to a test's size; later options overrule earlier ones."""
+
+
+def block(language: str) -> str:
+    (text,) = [text for it, text in BLOCKS if it == language]
+    return text
+
+
+async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess:
+    words = shlex.split(line)
+    assert words[0] == "coval-load"
+    options = ["--allow-private", "--ca-file", str(agent.ca_file)]
+    if words[1] == "run":
+        options += SHORT
+    return await trio.run_process(
+        [COVAL_LOAD, *words[1:], *options],
+        cwd=folder,
+        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine"},
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+
+
+async def test_the_commands_work_on_the_files_shown(tmp_path):
+    lines = [line for line in COMMANDS if line.startswith("coval-load")]
+    assert [line.split()[1] for line in lines] == ["check", "run", "run"]
+    async with start_reference_agent(["--delay", "400ms"]) as agent:
+        written = json.loads(block("json"))
+        assert written["metadata"]["endpoint"].startswith("wss://")
+        written["metadata"]["endpoint"] = agent.endpoint
+        (tmp_path / "agent.json").write_text(json.dumps(written))
+        (tmp_path / "plan.yaml").write_text(block("yaml"))
+        done = []
+
+        async def run(line: str, folder: Path) -> None:
+            done.append((line, await command(line, agent, folder)))
+
+        async with trio.open_nursery() as nursery:
+            for line in lines:
+                nursery.start_soon(run, line, tmp_path)
+                await trio.sleep(1.1)  # a run folder's name has whole seconds
+    for line, result in done:
+        assert result.returncode == 0, (line, result.stdout, result.stderr)
+        assert b"a-token-of-mine" not in result.stdout + result.stderr
+        assert b"completed" in result.stdout
+    folders = list((tmp_path / "coval-runs").iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        rows = (folder / "simulations.jsonl").read_text().splitlines()
+        assert len(rows) == 2
+        assert b"a-token-of-mine" not in b"".join(path.read_bytes() for path in folder.glob("*.json*"))
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "check"])
+def test_make_knows_its_targets(target):
+    shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"demo": "coval-load demo", "test": "pytest", "check": "mypy"}[target] in shown
+
+
+def test_every_command_is_one_that_is_run():
+    others = [line for line in COMMANDS if not line.startswith("coval-load")]
+    assert others == ["make demo", "pip install ."]  # the first above, the second in test_package.py
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
