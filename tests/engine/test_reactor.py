@@ -1,5 +1,6 @@
 import selectors
 import socket
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -207,7 +208,7 @@ async def test_a_flood_lets_other_tasks_run(reactor, ears):
     while heard[-1] < 200 * 50:
         await trio.lowlevel.checkpoint()
         heard.append(sum(len(ear.heard) for ear, _ in several))
-    in_a_turn = [after - before for before, after in zip(heard, heard[1:], strict=False)]
+    in_a_turn = [after - before for before, after in pairwise(heard)]
     assert 0 < max(in_a_turn) <= (200 if reactor.one_task else 400)
 
 
