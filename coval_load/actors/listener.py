@@ -177,6 +177,11 @@ class Listener:
                 return self._snapshot(utterance)
         return None
 
+    def said(self, onset_at: float) -> Utterance | None:
+        """The utterance that began then, as far as it went or is queued; None once the caller spoke after its end."""
+        utterances = self._floor.utterances(trio.current_time())
+        return next((self._snapshot(it) for it in utterances if it.onset_at == onset_at), None)
+
     def barge_in_stop_latency(self) -> float | None:
         """From the caller's onset over the agent to the agent's last sample; None if it was silent."""
         speech, utterance = self._floor.latest_caller_speech, self.interrupted()

@@ -112,7 +112,11 @@ class VoiceConversation:
         self._pacer.start()
         self._due = self._over_at = ready_at
         if self.persona.conversation_initiation == "wait_for_user":
-            await self._hear_greeting()
+            after_s = self.turns[0].barge_in_after_s if self.turns else None
+            if after_s is None:
+                await self._hear_greeting()
+            else:
+                await self._hear_onset(Taken(ready_at, ready_at, speaks=False), after_s)
         for turn, following in zip(self.turns, (*self.turns[1:], None), strict=True):
             taken = await self._take(turn, link)
             if not turn.expects_reply:
@@ -125,18 +129,19 @@ class VoiceConversation:
     # Speaking
 
     async def _take(self, turn: Turn, link: Link) -> Taken:
+        barge_in = turn.barge_in_after_s is not None
         match turn.action:
             case Skip():
                 return Taken(self._over_at, self._over_at, speaks=False)
             case Say():
                 await self._wait(self._due)
-                taken = await self._say(turn.action, barge_in=turn.barge_in_after_s is not None)
+                taken = await self._say(turn.action, barge_in=barge_in)
             case Press():
                 await self._wait(self._due)
-                taken = await self._press(turn.action, link)
+                taken = await self._press(turn.action, link, barge_in=barge_in)
             case Show():
                 await self._wait(self._due)
-                taken = self._show(turn.action, link)
+                taken = self._show(turn.action, link, barge_in=barge_in)
         self.simulation.services.results.count(metrics.TURNS)
         return taken
 
@@ -145,7 +150,7 @@ class VoiceConversation:
         assert self._pacer is not None
         pacer, simulation = self._pacer, self.simulation
         speech = pacer.speak(say.clip)
-        self._listener.caller_speaks(speech.first_audible_at, speech.last_audible_at, barge_in=barge_in)
+        self._come_in(speech.first_audible_at, speech.last_audible_at, barge_in=barge_in)
         if self.recording is not None:
             self.recording.caller(say.clip.pcm16k, speech.start_at)
         simulation.tell("the caller speaks", say.text or "")
@@ -155,27 +160,35 @@ class VoiceConversation:
             raise simulation.loss.failure
         return Taken(speech.last_audible_at, speech.start_at, late=max(speech.start_at - self._due, 0.0))
 
-    async def _press(self, press: Press, link: Link) -> Taken:
+    async def _press(self, press: Press, link: Link, *, barge_in: bool) -> Taken:
         start = due = self._due
-        for digit in press.digits:
+        for number, digit in enumerate(press.digits):
             await self._wait(due)
+            if barge_in and number == 0:
+                now = trio.current_time()
+                self._come_in(now, now + DIGIT_GAP_S * (len(press.digits) - 1), barge_in=True)
             message = self.dialect.digit(digit)
             link.send_nowait(message.payload, message.is_text)
             anchor, due = trio.current_time(), due + DIGIT_GAP_S
         self.simulation.tell("the caller pressed", press.digits)
         self.simulation.transcript.add(Entry("user", press.digits, start, anchor, kind="dtmf"))
         late = max(anchor - (due - DIGIT_GAP_S), 0.0)
-        self._listener.caller_speaks(anchor, anchor)
+        if not barge_in:
+            self._come_in(anchor, anchor, barge_in=False)  # what the agent says between digits interrupts no one
         return Taken(anchor, start, late)
 
-    def _show(self, show: Show, link: Link) -> Taken:
+    def _show(self, show: Show, link: Link, *, barge_in: bool) -> Taken:
         message = self.dialect.media(show.name, show.mime_type, show.data)
         link.send_nowait(message.payload, message.is_text)
         sent_at = trio.current_time()
         self.simulation.tell("the caller sent an image", f"{show.name}, {len(show.data)} bytes")
         self.simulation.transcript.add(Entry("user", show.name, sent_at, sent_at, kind="media"))
-        self._listener.caller_speaks(sent_at, sent_at)
+        self._come_in(sent_at, sent_at, barge_in=barge_in)
         return Taken(sent_at, sent_at, sent_at - self._due)
+
+    def _come_in(self, first_at: float, last_at: float, *, barge_in: bool) -> None:
+        self._note_end()  # what is over by now the listener is about to forget
+        self._listener.caller_speaks(first_at, last_at, barge_in=barge_in)
 
     async def _wait(self, due: float) -> None:
         simulation = self.simulation
@@ -216,6 +229,9 @@ class VoiceConversation:
         self._has_heard = True
         self.simulation.tell("the agent speaks", "the caller is going to interrupt")
         entry = self.simulation.transcript.add(Entry("assistant", None, utterance.onset_at))
+        if early:
+            latency = max(utterance.onset_at - taken.anchor, 0.0)
+            self.simulation.measures.turn(entry.metrics, metrics.GREETING_LATENCY, latency)
         if taken.speaks and utterance.onset_at >= taken.anchor:
             latency = utterance.onset_at - taken.anchor
             self.simulation.measures.turn(entry.metrics, metrics.RESPONSE_LATENCY, latency, late=self._twin_late(taken))
@@ -241,14 +257,19 @@ class VoiceConversation:
             self.recording.flush(trio.current_time())
         return simulation.transcript.add(entry)
 
+    def _note_end(self) -> None:
+        entry = self._interrupted
+        utterance = None if entry is None else self._listener.said(entry.start)
+        if entry is not None and utterance is not None:
+            entry.end, entry.messages = utterance.last_audible_at, utterance.messages
+
     def _note_interrupted(self) -> None:
+        self._note_end()
         entry, self._interrupted = self._interrupted, None
         if entry is None:
             return
-        utterance = self._listener.interrupted()
         stopped_after = self._listener.barge_in_stop_latency()
-        if utterance is not None:
-            entry.end, entry.messages, entry.interrupted = utterance.last_audible_at, utterance.messages, True
+        entry.interrupted = self._listener.interrupted() is not None
         if stopped_after is not None:
             self.simulation.measures.turn(entry.metrics, metrics.BARGE_IN_STOP_LATENCY, stopped_after)
 

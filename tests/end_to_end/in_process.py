@@ -30,7 +30,8 @@ CHAT = "MODEL_TYPE_CHAT_WEBSOCKET"
 VOICE = "MODEL_TYPE_WEBSOCKET"
 RATE_HZ = 16_000
 FRAME_S = 0.02
-NOTHING = b""
+EXACT = 0.011
+"""Seconds; sound is found in windows of 10 ms."""
 
 
 def tone(seconds, rate_hz=RATE_HZ, level=8000):
@@ -107,8 +108,29 @@ class Call:
                 heard += audio
         return first, last + FRAME_S, bytes(heard)
 
+    async def play_in_step(self, seconds, stops_after_s=None):
+        """Send audio a frame at a time, as the caller's frames come; may stop so long after hearing the caller."""
+        heard_at = None
+        for _ in range(round(seconds / FRAME_S)):
+            audio = await self.next()
+            now = trio.current_time()
+            if heard_at is None and isinstance(audio, bytes) and audio.strip(b"\0"):
+                heard_at = now
+            if stops_after_s is not None and heard_at is not None and now >= heard_at + stops_after_s:
+                return
+            await self.play(tone(FRAME_S))
+
 
 Agent = Callable[[Call], Awaitable[object]]
+
+
+async def answers(call, delay_s=0.6, reply_s=1.0, count=10):
+    """A voice agent that answers each turn `delay_s` after the caller's last audible sample."""
+    for _ in range(count):
+        _, ended_at, _ = await call.listen_out()
+        await trio.sleep_until(ended_at + delay_s)
+        await call.play(tone(reply_s))
+    await call.stay()
 
 
 @asynccontextmanager
