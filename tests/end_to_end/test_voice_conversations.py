@@ -338,6 +338,15 @@ async def test_an_agent_that_hangs_up_midway(virtual_time, speak_with, tone_of, 
     assert ran.lasted < 4
 
 
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("so?", "Invalid JSON in response"),
+        ('{"type": "audio_chunk", "data": "*** no ***"}', "expected base64 audio at 'data'"),
+        ('{"type": "audio_chunk"}', "nothing is there"),
+        ('{"type": "audio_chunk", "data": [1]}', "got an array"),
+    ],
+)
 async def test_what_can_not_be_read(virtual_time, speak_with, tone_of, message, told):
     async def mumbles(call):
         await call.listen_out()

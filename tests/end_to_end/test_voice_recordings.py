@@ -53,14 +53,3 @@ async def test_a_recording_of_a_simulation_that_failed_is_whole_too(virtual_time
     assert ran.row["outcome"] == "failed"
     with wave.open(str(ran.folder / ran.row["recording"]["file"])) as file:
         assert file.getnframes() / 16_000 == pytest.approx(0.7, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("message", "told"),
-    [
-        ("so?", "Invalid JSON in response"),
-        ('{"type": "audio_chunk", "data": "*** no ***"}', "expected base64 audio at 'data'"),
-        ('{"type": "audio_chunk"}', "nothing is there"),
-        ('{"type": "audio_chunk", "data": [1]}', "got an array"),
-    ],
-)
