@@ -2,6 +2,7 @@
 
 import attrs
 
+from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.plan import Timeouts
@@ -19,3 +20,4 @@ class Services:
     results: Results
     timeouts: Timeouts
     origin: float
+    faults: FaultLog

@@ -260,7 +260,9 @@ class Simulation:
         return None if self._link is None or self._link.end is None else self._link.end.close_code
 
     def failure_of(self, error: BaseException) -> Failure:
-        """What `error` is called in the row; what nobody foresaw is `internal`."""
+        """What `error` is called in the row; what nobody foresaw is `internal`, and logged."""
+        if not isinstance(error, SimulationFailed) or error.kind is ErrorKind.INTERNAL:
+            self.services.faults.add(error, f"simulation {self.identity.simulation_output_id}, stage {self.stage}")
         if isinstance(error, SimulationFailed):
             return Failure(error.kind, self.stage, error.message)
         return Failure(ErrorKind.INTERNAL, self.stage, f"coval-load failed: {type(error).__name__}: {error}")

@@ -78,7 +78,11 @@ class Dialler:
             raise _refused(addresses[-1], error) from error
 
     async def _secure(self, raw: socket.socket, host: str) -> ssl.SSLSocket:
-        secured = self.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        try:
+            raw.getpeername()  # one that was reset already would raise, and be lost, within `wrap_socket`
+            secured = self.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+        except OSError as error:
+            raise _tls_failed(host, error) from error
         try:
             while True:
                 try:

@@ -70,11 +70,21 @@ def _literal(host: str, port: int) -> Address | None:
 async def _look_up(host: str, port: int) -> list[Address]:
     try:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SimulationFailed(
-            ErrorKind.DNS_FAILED,
-            f"expected {host} to resolve to an address; got: {reason}: check the host's name",
-        ) from None
+    except OSError as error:
+        if not isinstance(error, socket.gaierror) or error.errno == socket.EAI_SYSTEM:
+            raise SimulationFailed(
+                ErrorKind.INTERNAL,
+                f"expected this machine to look up {host}; got: {error}: raise its limits (ulimit -n)",
+            ) from error
+        raise _unknown(host, error) from None
+    except UnicodeError as error:
+        raise _unknown(host, error) from None
     ordered = [Address(family, str(where[0]), port) for family, _, _, _, where in found]
     return list(dict.fromkeys(ordered))
+
+
+def _unknown(host: str, error: Exception) -> SimulationFailed:
+    reason = getattr(error, "strerror", None) or str(error)
+    return SimulationFailed(
+        ErrorKind.DNS_FAILED, f"expected {host} to resolve to an address; got: {reason}: check the host's name"
+    )

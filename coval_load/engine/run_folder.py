@@ -48,6 +48,11 @@ class RunFolder:
         """`simulations.jsonl`."""
         return self.path / "simulations.jsonl"
 
+    @property
+    def fault_file(self) -> Path:
+        """`faults.log`: tracebacks of faults of our own; there only if there were any."""
+        return self.path / "faults.log"
+
     def recording(self, simulation_output_id: str) -> Path:
         """Where a simulation's recording goes; makes the folder of recordings."""
         folder = self.path / "recordings"

@@ -23,6 +23,7 @@ from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
 from coval_load.engine.dialling import Dialler
+from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.health import watch_generator
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
@@ -54,6 +55,31 @@ class Finished:
     exit_code: int
 
 
+@attrs.define
+class Recordings:
+    """The recordings of a run, written by one thread; at the end those that the disk did not take are noted."""
+
+    _folder: RunFolder
+    _results: Results
+    _writer: ThreadPoolExecutor = attrs.field(factory=lambda: ThreadPoolExecutor(1, "recordings"), init=False)
+    _opened: list[StereoRecording] = attrs.field(factory=list, init=False)
+
+    def __enter__(self) -> "Recordings":
+        return self
+
+    def open(self, simulation_output_id: str, started_at: float) -> StereoRecording:
+        """The recording of one simulation, which begins at `started_at` on the Trio clock."""
+        recording = StereoRecording(self._folder.recording(simulation_output_id), started_at, self._writer)
+        self._opened.append(recording)
+        return recording
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.shutdown()
+        faults = [recording.fault for recording in self._opened if recording.fault is not None]
+        if faults:
+            self._results.note(f"{len(faults)} recordings are incomplete: {faults[0].strerror or faults[0]}")
+
+
 async def run_plan(
     ensemble: Ensemble, folder: RunFolder, *, watch: Watch | None = None, narrator: Narrator | None = None
 ) -> Finished:
@@ -65,10 +91,10 @@ async def run_plan(
     collector = _spare_collector()
     interrupted = False
     try:
-        with ThreadPoolExecutor(1, "recordings") as writer:
+        with Recordings(folder, results) as recordings:
             lost = partial(results.count, metrics.ROWS_LOST)
             async with open_recorder(folder.simulations_file, redactor.clean, lost) as recorder:
-                interrupted = await _simulate(ensemble, folder, results, recorder.write, writer, watch, narrator)
+                interrupted = await _simulate(ensemble, folder, results, recorder.write, recordings, watch, narrator)
     finally:
         summary = results.summary()
         exit_code = _exit_code(summary, interrupted)
@@ -83,12 +109,13 @@ async def _simulate(
     folder: RunFolder,
     results: Results,
     write_row: Callable[[dict[str, Any]], object],
-    writer: ThreadPoolExecutor,
+    recordings: "Recordings",
     watch: Watch | None,
     narrator: Narrator | None,
 ) -> bool:
     """Returns whether the run was interrupted."""
     plan = ensemble.plan
+    faults = FaultLog(folder.fault_file, Redactor(plan.secrets).text)
     tls = ssl.create_default_context()
     if plan.ca_file is not None:
         tls.load_verify_locations(plan.ca_file)
@@ -97,7 +124,7 @@ async def _simulate(
         open_reactor() as reactor,
         trio.open_nursery() as background,
     ):
-        services = _services(reactor, results, plan)
+        services = _services(reactor, results, plan, faults)
         for task in (services.metronome.run, services.keepalive.run):
             background.start_soon(task)
         background.start_soon(watch_generator, results)
@@ -110,7 +137,7 @@ async def _simulate(
             services,
             _connectors(plan, tls, http),
             uuid.uuid4().hex,
-            lambda number, started_at: StereoRecording(folder.recording(number), started_at, writer),
+            recordings.open,
             narrator,
         )
         runner = Runner(plan.load, plan.timeouts, plan.limits.per_agent, casting, results, write_row)
@@ -119,6 +146,10 @@ async def _simulate(
             background.start_soon(watch, runner, results)
         await runner.run()
         _note_limits(plan, runner, results)
+        if faults.count:
+            results.note(
+                f"{faults.count} faults of coval-load itself: their tracebacks are in {folder.fault_file.name}"
+            )
         background.cancel_scope.cancel()
     return heed.interrupted
 
@@ -126,7 +157,7 @@ async def _simulate(
 _NO_POOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 
 
-def _services(reactor: Reactor, results: Results, plan: Plan) -> Services:
+def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) -> Services:
     return Services(
         reactor=reactor,
         metronome=Metronome(results.frame_lateness, reactor),
@@ -134,6 +165,7 @@ def _services(reactor: Reactor, results: Results, plan: Plan) -> Services:
         results=results,
         timeouts=plan.timeouts,
         origin=trio.current_time(),
+        faults=faults,
     )
 
 
