@@ -32,6 +32,14 @@ class Utterance:
         """Audio messages from the one with its first audible sample to the one with its last."""
         return self.last_message - self.first_message + 1
 
+    def prolong(self, last_audible_at: float, message: int, dry_s: float) -> None:
+        """Go on until then at least, by sound in `message`, before which a player had been dry for `dry_s`."""
+        if last_audible_at > self.last_audible_at:
+            self.last_audible_at = last_audible_at
+        self.last_message = message
+        if dry_s > self.underrun_s:
+            self.underrun_s = dry_s
+
     def absorb(self, other: "Utterance") -> None:
         """Become one with another that is heard after this one, or during it; it may have arrived before."""
         earlier, later = (self, other) if self.first_message <= other.first_message else (other, self)

@@ -1,4 +1,4 @@
-"""Faults of our own, with their tracebacks: a run that has any is not to be trusted, and its maker wants to see them."""
+"""Faults of our own, with their tracebacks: a run that has any is not to be trusted, and its maker wants them."""
 
 import traceback
 from collections.abc import Callable

@@ -106,7 +106,6 @@ class Persona:
     onset_threshold_dbfs: Annotated[float, Between(least=-90, most=0)] = -45.0
     end_of_turn_silence_seconds: Silence = 0.8
     yield_silence_seconds: Silence = 0.25
-    attributes: Attributes = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)

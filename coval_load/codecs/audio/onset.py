@@ -18,12 +18,19 @@ _FLOAT64 = np.dtype("<f8")
 # Python looks at so many samples before numpy is called: in speech one of them mostly is loud enough.
 _PEEK = 8
 _MOST_ZEROS = 8192
+# A look at so many windows costs less than all of some ten.
+_MOST_LOOKS = 4
 _NOTHING: Sequence["Run"] = ()
 
 Run: TypeAlias = tuple[int, int]
 """First and last audible sample of a stretch of sound, counted in samples, both inclusive."""
 
 _Samples: TypeAlias = npt.NDArray[np.float64]
+
+
+def window_samples(rate_hz: int) -> int:
+    """How many samples are judged at a time."""
+    return max(1, round(rate_hz * WINDOW_S))
 
 
 def audible_span(pcm: bytes, rate_hz: int, threshold_dbfs: float = THRESHOLD_DBFS) -> Run | None:
@@ -47,13 +54,14 @@ class LoudnessMeter:
 
     def __init__(self, rate_hz: int, threshold_dbfs: float = THRESHOLD_DBFS, gap_s: float = 0.2) -> None:
         self.amplitude = FULL_SCALE * 10 ** (threshold_dbfs / 20)
-        self._window = max(1, round(rate_hz * WINDOW_S))
+        self._window = window_samples(rate_hz)
         self._window_bytes = 2 * self._window
         self._loud_energy = self.amplitude**2 * self._window
         # Rounded, because 0.29 / 0.01 is a little less than 29.
         self._gap_windows = round(gap_s / WINDOW_S, 6)
         # So few windows can't hold two loud ones with a gap between them.
         self._short = int(min(4, self._gap_windows + 2)) * self._window
+        self._stride = (int(min(self._gap_windows, 1_000_000)) + 1) * self._window
         self._carry = b""
         self._zeros = b""
 
@@ -81,7 +89,12 @@ class LoudnessMeter:
             self._carry = pcm[size:]
             if not size:
                 return _NOTHING
-        samples = np.frombuffer(pcm, _INT16, size >> 1).astype(_FLOAT64)
+        raw = np.frombuffer(pcm, _INT16, size >> 1)
+        if self._short < len(raw) <= self._stride * _MOST_LOOKS:
+            unbroken = self._unbroken(raw, offset)
+            if unbroken:
+                return unbroken
+        samples = raw.astype(_FLOAT64)
         energy = samples.dot(samples)
         if energy <= self._loud_energy:
             if not energy and not offset and not left_over and size <= _MOST_ZEROS:
@@ -120,6 +133,22 @@ class LoudnessMeter:
                 return (self._span(head, tail, offset + first, offset + last),)
             last -= window
         return (self._span(head, head, offset + first, offset + first),)
+
+    def _unbroken(self, raw: npt.NDArray[np.int16], offset: int) -> Sequence[Run]:
+        # In the middle of sound a loud window here and there shows that no gap is between them.
+        window, loud_energy = self._window, self._loud_energy
+        last = len(raw) - window
+        tail = raw[last:].astype(_FLOAT64)
+        if tail.dot(tail) <= loud_energy:
+            return _NOTHING
+        head = raw[:window].astype(_FLOAT64)
+        if head.dot(head) <= loud_energy:
+            return _NOTHING
+        for at in range(self._stride, last, self._stride):
+            middle = raw[at : at + window].astype(_FLOAT64)
+            if middle.dot(middle) <= loud_energy:
+                return _NOTHING
+        return (self._span(head, tail, offset, offset + last),)
 
     def _runs(self, samples: _Samples, offset: int) -> Iterator[Run]:
         windows = samples.reshape(-1, self._window)
