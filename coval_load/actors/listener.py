@@ -128,19 +128,18 @@ class Listener:
             self._judge_pending()
         if end < self._certain_until and pcm:
             self._pending.append((pcm, start, queue_end))
-        else:
-            self._judge(pcm, at, start, queue_end)
-
-    def _judge(self, pcm: bytes, at: float, start: float, queue_end: float) -> None:
+            return
         self._messages += 1
         self._bytes += len(pcm)
         if start - queue_end > self._dry_s:
             self._dry_s = start - queue_end
         sound = self._find_sound(pcm)
-        if not sound:
-            return
+        if sound:
+            self._place(sound, at, start, follows=start == queue_end)
+
+    def _place(self, sound: Sequence[tuple[int, int]], at: float, start: float, *, follows: bool) -> None:
         # A window carried over was heard before this message only if this one follows without a break.
-        earliest = float("-inf") if self._paced and start == queue_end else 0
+        earliest = float("-inf") if self._paced and follows else 0
         if not self._paced:
             start = at
         rate_hz, number = self._rate_hz, self._messages

@@ -69,18 +69,23 @@ class Metronome:
     _origin: float = attrs.field(factory=trio.current_time, init=False)
     _slots: list[list[Speaker]] = attrs.field(factory=lambda: [[] for _ in range(_SLOTS)], init=False)
     _seats: dict[int, int] = attrs.field(factory=dict, init=False)
-    _tick: int = attrs.field(default=0, init=False)
+    _beginners: dict[int, int] = attrs.field(factory=dict, init=False)
+    _tick: int = attrs.field(default=1, init=False)
+    """The first that was not handled yet."""
     _occupied: trio.Event = attrs.field(factory=trio.Event, init=False)
     _reads: bool = attrs.field(default=False, init=False)
 
     def join(self, speaker: Speaker) -> float:
-        """Give `speaker` a slot; returns when its first frame is due, at most one frame from now."""
+        """Give `speaker` a slot; returns when its first frame is due, at most two frames from now."""
         slot = min(range(_SLOTS), key=lambda number: len(self._slots[number]))
-        tick = max(self._tick + 1, self._tick_after(trio.current_time()))
+        tick = max(self._tick, self._tick_after(trio.current_time()))
         first = tick + (slot - tick) % _SLOTS
         self._slots[slot].append(speaker)
         self._seats[id(speaker)] = slot
-        self._occupied.set()
+        self._beginners[id(speaker)] = first
+        if not self._occupied.is_set():  # time is kept from here on, however late `run` wakes
+            self._tick = tick
+            self._occupied.set()
         if len(self._seats) >= _CROWD and not self._reads and self.reader is not None:
             self._reads = self.reader.lend()
         return self._due(first)
@@ -88,6 +93,7 @@ class Metronome:
     def leave(self, speaker: Speaker) -> None:
         """Ask `speaker` no more. Harmless when called again."""
         slot = self._seats.pop(id(speaker), None)
+        self._beginners.pop(id(speaker), None)
         if slot is not None:
             self._slots[slot].remove(speaker)
         if self._reads and len(self._seats) < _CROWD // 2 and self.reader is not None:
@@ -101,43 +107,61 @@ class Metronome:
             if not self._seats:
                 self._occupied = trio.Event()
                 await self._occupied.wait()
-                self._tick = self._tick_after(clock()) - 1
-            self._tick = self._next_tick()
-            due = self._due(self._tick)
+            tick = self._tick = self._next_tick()
+            due = self._due(tick)
             await trio.sleep_until(due)
+            self._tick = tick + 1
             if clock() - due > _GIVE_UP_S:
-                self._skip(due)
+                self._skip(tick, due)
             else:
-                self._send(due, clock)
+                self._send(tick, due, clock)
             if self._reads and self.reader is not None:
                 self.reader.drain()
 
-    def _send(self, due: float, clock: Callable[[], float]) -> None:
-        slot = self._slots[self._tick % _SLOTS]
+    def _send(self, tick: int, due: float, clock: Callable[[], float]) -> None:
         record = self.record_lateness
-        for speaker in tuple(slot):
+        for speaker in self._speakers(tick):
             try:
                 sent = speaker.frame_due(due)
             except Exception as error:  # noqa: BLE001 - one speaker's fault must not silence the others
-                self.leave(speaker)
-                speaker.broke(error)
+                self._drop(speaker, error)
                 continue
             if sent:
                 self.frames_sent += 1
                 record(clock() - due)
 
-    def _skip(self, due: float) -> None:
-        for speaker in tuple(self._slots[self._tick % _SLOTS]):
-            speaker.frame_skipped(due)
+    def _skip(self, tick: int, due: float) -> None:
+        for speaker in self._speakers(tick):
             self.frames_skipped += 1
+            try:
+                speaker.frame_skipped(due)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._drop(speaker, error)
+
+    def _speakers(self, tick: int) -> tuple[Speaker, ...]:
+        speakers = tuple(self._slots[tick % _SLOTS])
+        if not self._beginners:
+            return speakers
+        return tuple(speaker for speaker in speakers if self._has_begun(speaker, tick))
+
+    def _has_begun(self, speaker: Speaker, tick: int) -> bool:
+        """Who joined while the metronome was late is not asked for frames from before."""
+        if self._beginners.get(id(speaker), tick) > tick:
+            return False
+        self._beginners.pop(id(speaker), None)
+        return True
+
+    def _drop(self, speaker: Speaker, error: Exception) -> None:
+        self.leave(speaker)
+        speaker.broke(error)
 
     def _next_tick(self) -> int:
         if self._reads:
-            return self._tick + 1
-        for tick in range(self._tick + 1, self._tick + 1 + _SLOTS):
+            return self._tick
+        for tick in range(self._tick, self._tick + _SLOTS):
             if self._slots[tick % _SLOTS]:
                 return tick
-        return self._tick + 1
+        return self._tick
 
     def _due(self, tick: int) -> float:
         return self._origin + tick * _SLOT_S

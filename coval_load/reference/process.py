@@ -55,7 +55,10 @@ async def start_reference_agent(
         command = [sys.executable, "-m", "coval_load.reference", *arguments, *own]
         complaints = tempfile.TemporaryFile()  # noqa: SIM115
         with complaints:
-            process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=complaints)
+            # In a session of its own, for Ctrl-C is not meant for it: callers who finish still need it.
+            process = await trio.lowlevel.open_process(
+                command, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True
+            )
             try:
                 yield _describe(await _first_line(process, complaints), stamps)
             finally:

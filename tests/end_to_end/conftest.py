@@ -1,9 +1,14 @@
 """What the tests of the whole product share."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import trio
 import trio.testing
-from in_process import chat_plan, on_the_line, run, voice_plan, write_tone
+import yaml
+from in_process import CHAT, chat_plan, on_the_line, run, voice_plan, write_tone
 
 
 @pytest.fixture
@@ -48,3 +53,23 @@ def tone_of(tmp_path):
         return {"type": "text", "text": "la", "audio": write_tone(tmp_path / f"{seconds}.wav", seconds), **more}
 
     return turn
+
+
+@pytest.fixture(scope="module")
+def chat_agent(tmp_path_factory):
+    """The folder of a reference agent for chat, over TLS, that runs while the module's tests do.
+
+    Its plan is one short turn.
+    """
+    folder = tmp_path_factory.mktemp("chat-agent")
+    arguments = ["--model-type", CHAT, "--delay=20ms", "--events", "--json", "--out", str(folder)]
+    with subprocess.Popen([sys.executable, "-m", "coval_load.reference", *arguments], stdout=subprocess.PIPE) as agent:
+        agent.stdout.readline()
+        body = json.loads((folder / "agent.json").read_text())
+        body["metadata"]["coalesce_timeout_seconds"] = 0
+        (folder / "agent.json").write_text(json.dumps(body))
+        plan = yaml.safe_load((folder / "plan.yaml").read_text())
+        plan["test_set"][0]["turns"] = [{"type": "text", "text": "hello"}]
+        (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
+        yield folder
+        agent.terminate()

@@ -102,7 +102,7 @@ class LoudnessMeter:
                 self._zeros = pcm
             return _NOTHING
         if len(samples) <= self._short:
-            return self._one_run(samples, offset)
+            return self._one_run(samples, energy, offset)
         return list(self._runs(samples, offset))
 
     def flush(self) -> Sequence[Run]:
@@ -116,21 +116,26 @@ class LoudnessMeter:
             return _NOTHING
         return [self._span(samples, samples, -len(samples), -len(samples))]
 
-    def _one_run(self, samples: _Samples, offset: int) -> Sequence[Run]:
-        # A handful of windows: one product for each end beats the set-up of anything vectorised.
+    def _one_run(self, samples: _Samples, rest: float, offset: int) -> Sequence[Run]:
+        # A handful of windows: one product for each end beats the set-up of anything vectorised. What
+        # `rest` of the energy the windows not yet looked at hold is exact, so it can stand for a product.
         window, loud_energy = self._window, self._loud_energy
         first, last = 0, len(samples) - window
-        while first <= last:
+        while rest > loud_energy:
             head = samples[first : first + window]
-            if head.dot(head) > loud_energy:
+            energy = head.dot(head)
+            rest -= energy
+            if energy > loud_energy:
                 break
             first += window
         else:
             return _NOTHING
-        while last > first:
+        while rest > loud_energy:
             tail = samples[last : last + window]
-            if tail.dot(tail) > loud_energy:
+            energy = rest if last == first + window else tail.dot(tail)
+            if energy > loud_energy:
                 return (self._span(head, tail, offset + first, offset + last),)
+            rest -= energy
             last -= window
         return (self._span(head, head, offset + first, offset + first),)
 
