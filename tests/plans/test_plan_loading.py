@@ -210,7 +210,7 @@ def test_no_secret_is_shown(load, folder):
         "metadata": {"endpoint": "wss://a.example", "authorization_header": "Bearer ${TOKEN}"},
     }
     environ = {"PIN": "9x", "TOKEN": "my-sesame", "FILE": "cases.yaml", "NAME": "sesame-run"}
-    plan = load(agents=[body], test_set="${FILE}", name="${NAME}", persona={"name": "${PIN}"}, environ=environ)
+    plan = load(agents=[body], test_set="${FILE}", name="${NAME}", environ=environ)
     text = json.dumps(plan.masked())
     assert "sesame" not in text
     assert "9x" not in text
