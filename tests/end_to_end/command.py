@@ -1,0 +1,99 @@
+"""The `coval-load` command as people run it: a process of its own, in an empty folder."""
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+COMMAND = Path(sys.executable).with_name("coval-load")
+PATIENCE_S = 60
+ESCAPE = "\x1b"
+
+
+@attrs.frozen
+class Done:
+    """How a command ended and what it said."""
+
+    exit_code: int
+    out: str
+    err: str
+
+    @property
+    def both(self):
+        return self.out + self.err
+
+    def tells(self, words):
+        """Whether `words` were said, however the lines were broken."""
+        return " ".join(words.split()) in " ".join(self.both.split())
+
+
+def environment(**more):
+    """Ours, but for what changes how output looks; warnings are errors there too."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    return {**kept, "PYTHONWARNINGS": "error", **more}
+
+
+async def coval_load(*arguments, cwd, env=None):
+    """Runs the command to its end."""
+    with trio.fail_after(PATIENCE_S):
+        done = await trio.run_process(
+            [COMMAND, *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**(env or {})),
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@attrs.define
+class Running:
+    """A command that runs: in a session of its own, as a shell in a terminal would have it."""
+
+    process: trio.Process
+    err: str = ""
+
+    async def says(self, pattern):
+        """Reads standard error up to what matches `pattern`."""
+        with trio.fail_after(PATIENCE_S):
+            while not re.search(pattern, self.err):
+                data = await self.process.stderr.receive_some()
+                assert data, f"expected {pattern!r}; got {self.err}"
+                self.err += data.decode()
+
+    def interrupt(self, signal):
+        """As a terminal does: to every process in the foreground."""
+        os.killpg(self.process.pid, signal)
+
+    async def end(self):
+        with trio.fail_after(PATIENCE_S):
+            while data := await self.process.stderr.receive_some():
+                self.err += data.decode()
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(*arguments, cwd, env=None):
+    """The command while it runs; killed with its children if it is left running."""
+    process = await trio.lowlevel.open_process(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**(env or {})),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield Running(process)
+    finally:
+        with trio.CancelScope(shield=True):
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+            await process.stderr.aclose()
