@@ -117,10 +117,10 @@ class Runner:
             semaphore = self._semaphore(actor.agent)
             try:
                 held_back = semaphore is not None and semaphore.value == 0
-                admitted = semaphore is None or await self._take_turn(semaphore, actor.agent)
+                admitted = not self._stopping if semaphore is None else await self._take_turn(semaphore, actor.agent)
             finally:
                 if not admitted:
-                    self._write(actor, Outcome("cancelled"), due, None)
+                    self._finish(actor, Outcome("cancelled"), due, None)
             if admitted:
                 try:
                     await self._settle(actor, due, held_back=held_back)
@@ -174,22 +174,34 @@ class Runner:
             with trio.move_on_after(self.timeouts.simulation_s) as scope:
                 await actor.run(started_at if held_back else due)
             if scope.cancelled_caught:
-                raise SimulationFailed(
-                    ErrorKind.SIMULATION_TIMEOUT,
-                    f"expected the conversation to end within {self.timeouts.simulation_s:g} s; it was cut off: "
-                    "raise timeouts.simulation in the plan, or look for an agent that never stops",
-                )
+                raise self._too_long()
             outcome = Outcome("completed")
         except* Exception as group:  # noqa: BLE001 - the one place that turns any fault into an outcome
             failures = [actor.failure_of(error) for error in leaves(group)]
+            if scope.cancel_called:  # what was raised may only be what came of that
+                failures.append(actor.failure_of(self._too_long()))
             outcome = Outcome("failed", worst(failures))
         except* trio.Cancelled:
             outcome = Outcome("cancelled")
             raise
         finally:
             self.running -= 1
+            self._finish(actor, outcome, due, started_at)
+
+    def _too_long(self) -> SimulationFailed:
+        return SimulationFailed(
+            ErrorKind.SIMULATION_TIMEOUT,
+            f"expected the conversation to end within {self.timeouts.simulation_s:g} s; it was cut off: "
+            "raise timeouts.simulation in the plan, or look for an agent that never stops",
+        )
+
+    def _finish(self, actor: Actor, outcome: Outcome, due: float, started_at: float | None) -> None:
+        try:
             actor.finished(outcome)
-            self._write(actor, outcome, due, started_at)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, and this simulation's alone
+            earlier = [] if outcome.error is None else [outcome.error]
+            outcome = Outcome("failed", worst([*earlier, actor.failure_of(error)]))
+        self._write(actor, outcome, due, started_at)
 
     def _write(self, actor: Actor, outcome: Outcome, due: float, started_at: float | None) -> None:
         self.results.finished(outcome)
