@@ -32,6 +32,7 @@ class Resolver:
 
     refused: Callable[[str], bool] = any_address
     _known: dict[tuple[str, int], tuple[float, list[Address]]] = attrs.field(factory=dict, init=False)
+    _failed: dict[tuple[str, int], tuple[float, SimulationFailed]] = attrs.field(factory=dict, init=False)
     _asking: dict[tuple[str, int], trio.Lock] = attrs.field(factory=dict, init=False)
 
     async def resolve(self, host: str, port: int) -> list[Address]:
@@ -52,11 +53,23 @@ class Resolver:
 
     async def _ask(self, host: str, port: int) -> list[Address]:
         key = (host, port)
+        asked_at = trio.current_time()
         async with self._asking.setdefault(key, trio.Lock()):
             found = self._known.get(key)
             if found is None or found[0] < trio.current_time():
-                found = self._known[key] = (trio.current_time() + _KEEP_S, await _look_up(host, port))
+                self._share_failure(key, asked_at)
+                try:
+                    found = self._known[key] = (trio.current_time() + _KEEP_S, await _look_up(host, port))
+                except SimulationFailed as failure:
+                    self._failed[key] = (trio.current_time(), failure)
+                    raise
         return found[1]
+
+    def _share_failure(self, key: tuple[str, int], asked_at: float) -> None:
+        """Who waited while a look-up failed is told so, rather than waiting for one of its own after the others'."""
+        failed = self._failed.get(key)
+        if failed is not None and failed[0] > asked_at:
+            raise SimulationFailed(failed[1].kind, failed[1].message)
 
 
 def _literal(host: str, port: int) -> Address | None:
