@@ -14,7 +14,12 @@ from coval_load.agents.environment import Steps
 
 MASK = "***"
 SHORTEST = 4
+SHORTEST_CUT = 6
 DEEPEST = 200
+
+_AFTER_A_CUT = "…'\")\ufffd"
+_SHORTEST_EXCERPT = 80
+"""A shorter text was not cut: it may well begin a secret, as an agent's name does a token with it in it."""
 
 _HEADERS = ("custom_headers", "http_headers")
 
@@ -25,20 +30,36 @@ class Redactor:
     A secret is recognised as it is, as JSON escapes it and as a URL quotes it; longer ones go first, so that
     one that holds another is replaced as a whole. Texts shorter than `SHORTEST` characters are not looked
     for: a secret `1` would turn every number into asterisks and hide nothing. They are masked where they
-    stand, by `masked`.
+    stand, by `masked`. Where a long text was cut short within a secret, what is left of it goes too, from
+    `SHORTEST_CUT` characters on.
     """
 
     def __init__(self, secrets: Collection[str], shortest: int = SHORTEST) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(secret) >= shortest}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._cuttable = [form for form in longest_first if len(form) > SHORTEST_CUT]
+        heads = {re.escape(form[:SHORTEST_CUT]) for form in self._cuttable}
+        self._heads = re.compile("|".join(sorted(heads))) if heads else None
 
     def __repr__(self) -> str:
         return "Redactor()"
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        return self._without_cut(self._pattern.sub(MASK, text)) if self._pattern else text
+
+    def _without_cut(self, text: str) -> str:
+        if self._heads is None:
+            return text
+        parts, done = [], 0
+        for head in self._heads.finditer(text):
+            start = head.start()
+            ends = [_alike(form, text, start) for form in self._cuttable if form.startswith(head[0])]
+            if start >= done and _is_cut(text, max(ends)):
+                parts += [text[done:start], MASK]
+                done = max(ends)
+        return "".join(parts) + text[done:]
 
     def clean(self, value: Any) -> Any:
         """A JSON value without secrets, in keys too; what nests deeper than `DEEPEST` becomes `***`."""
@@ -56,11 +77,27 @@ class Redactor:
         return [self._clean(child, depth + 1) for child in value]
 
 
+def _alike(form: str, text: str, start: int) -> int:
+    """Up to where `text`, from `start` on, says the same as `form`."""
+    there = text[start : start + len(form)]
+    return start + next(
+        (at for at, pair in enumerate(zip(form, there, strict=False)) if len(set(pair)) > 1), len(there)
+    )
+
+
+def _is_cut(text: str, end: int) -> bool:
+    """Whether an excerpt seems to end there: an ellipsis, a quote, a bracket, half a character or nothing follows."""
+    return text[end] in _AFTER_A_CUT if end < len(text) else end >= _SHORTEST_EXCERPT
+
+
 def _forms(secret: str) -> set[str]:
     escaped = (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
     quotable = secret.encode("utf-8", "surrogatepass")
     quoted = (quote(quotable), quote(quotable, safe=""), quote_plus(quotable))
-    return {secret, *escaped, *quoted}
+    # As repr shows each of them in an excerpt; it escapes quotes of one kind where there are both.
+    doubled = [form.replace("\\", "\\\\") for form in (secret, *escaped)]
+    in_quotes = [form.replace("'", "\\'") for form in doubled]
+    return {secret, *escaped, *quoted, *doubled, *in_quotes}
 
 
 def secrets_of(agent: Agent) -> frozenset[str]:

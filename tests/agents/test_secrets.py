@@ -140,3 +140,25 @@ def test_places_are_masked_where_they_stand():
     assert mask_at(document, [("a", 1, "b"), ("c", "deeper"), ("d",), ("nowhere",), ("a", 9)]) == {
         "a": [1, {"b": "***"}], "c": "***", "d": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("got 'xxxx sesame-op'", "got 'xxxx ***'"),
+        ("got 'xxxx sesame-open-n…'", "got 'xxxx ***…'"),
+        ("code 4000 (sesame-open)", "code 4000 (***)"),
+        ("x" * 80 + " sesame-o", "x" * 80 + " ***"),
+        ("sesame-open-now and 'sesame-open'", "*** and '***'"),
+        ("'sesam'", "'sesam'"),
+        ("sesame-o", "sesame-o"),
+        ("sesame-oil is a secret's name", "sesame-oil is a secret's name"),
+    ],
+)
+def test_what_is_left_of_a_secret_that_was_cut_short_is_hidden_too(text, shown):
+    assert Redactor({"sesame-open-now", "other-secret"}).text(text) == shown
+
+
+def test_a_secret_is_found_as_repr_shows_it():
+    secret = "it's \\ so"
+    assert Redactor({secret}).text(repr(f'"{secret}"')) == "'\"***\"'"

@@ -213,7 +213,16 @@ async def test_check_of_what_is_well(tmp_path):
 async def test_dial_prints_the_timeline(tmp_path, chat_agent):
     done = await coval_load("check", chat_agent / "plan.yaml", "--dial", cwd=tmp_path)
     assert done.exit_code == 0, done.both
-    steps = ("dialling: wss://", "connected", "sent: {", "received: {", "captured an event: cart_update", "the agent said", "closing")
+    steps = (
+        "dialling: wss://",
+        "connected",
+        "sent: {",
+        "received: {",
+        "ignored a message",
+        "the agent said",
+        "closing",
+        "closed",
+    )
     for step in steps:
         assert re.search(rf"^ +[0-9.]+  {step}", done.out, re.MULTILINE), (step, done.out)
     assert "completed: the agent can be tested" in done.out
