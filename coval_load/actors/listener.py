@@ -109,40 +109,42 @@ class Listener:
         self._certain_until = float("-inf")
         self._certain_s = min(self._yield_silence_s, _MOST_PENDING_S) if paced else float("-inf")
         self._window = window_samples(rate_hz)
-        self._messages = 0  # judged so far, as are the bytes
-        self._bytes = 0
+        self._bytes = 0  # judged so far
         self._arrivals = array("d")
+        self._forgotten = 0
         self._changes = 0
         self._loss: Loss | None = None
 
     def audio_received(self, pcm: bytes, at: float) -> None:
         """Mono 16-bit PCM arrived at `at`: the hot path, once for each frame of each simulation.
 
-        Measured on one server core, in microseconds for 20 ms, all in: see below.
+        Measured on one server core, in microseconds for 20 ms at 16 kHz and at 48 kHz, all in: zeros 0.2 and
+        0.2, noise below the threshold 1.2 and 1.3, speech 1.1 and 1.2; speech that is not paced 2.9 and 3.2.
         """
-        self._arrivals.append(at)
-        queue_end = self._queue_end
-        start = at if at > queue_end else queue_end
-        self._queue_end = end = start + len(pcm) / self._bytes_per_s
-        if end >= self._certain_until and self._pending:
+        start = queue_end = self._queue_end
+        if at > queue_end:
+            start = at
+        size = len(pcm)
+        self._queue_end = end = start + size / self._bytes_per_s
+        if self._pending and (end >= self._certain_until or not size):
             self._judge_pending()
-        if end < self._certain_until and pcm:
+        self._arrivals.append(at)
+        if end < self._certain_until and size:
             self._pending.append((pcm, start, queue_end))
             return
-        self._messages += 1
-        self._bytes += len(pcm)
-        if start - queue_end > self._dry_s:
-            self._dry_s = start - queue_end
+        self._bytes += size
+        if at > queue_end and at - queue_end > self._dry_s:
+            self._dry_s = at - queue_end
         sound = self._find_sound(pcm)
         if sound:
-            self._place(sound, at, start, follows=start == queue_end)
+            self._place(sound, at, start, follows=at <= queue_end)
 
     def _place(self, sound: Sequence[tuple[int, int]], at: float, start: float, *, follows: bool) -> None:
         # A window carried over was heard before this message only if this one follows without a break.
         earliest = float("-inf") if self._paced and follows else 0
         if not self._paced:
             start = at
-        rate_hz, number = self._rate_hz, self._messages
+        rate_hz, number = self._rate_hz, self._forgotten + len(self._arrivals)
         for first, last in sound:
             onset_at = start + (first if first > earliest else earliest) / rate_hz
             last_at = start + (last if last > earliest else earliest) / rate_hz
@@ -166,24 +168,24 @@ class Listener:
             last = sound[-1][1] + self._bytes // _SAMPLE_BYTES
             complete = (last // self._window + 1) * self._window * _SAMPLE_BYTES
             complete = min(complete, self._bytes + len(joined))
-        for pcm, start, queue_end in pending:
+        first = self._forgotten + len(self._arrivals) - len(pending) + 1
+        for number, (pcm, start, queue_end) in enumerate(pending, first):
             if start - queue_end > self._dry_s:
                 self._dry_s = start - queue_end
             before = self._bytes
-            self._messages += 1
             self._bytes += len(pcm)
             if before < complete <= self._bytes:
                 offset = last - before // _SAMPLE_BYTES
                 if start > queue_end:
                     offset = max(offset, 0)
-                self._floor.tail.prolong(start + offset / self._rate_hz, self._messages, self._dry_s)
+                self._floor.tail.prolong(start + offset / self._rate_hz, number, self._dry_s)
                 self._dry_s = 0.0
         self._certain_until = self._floor.tail.last_audible_at + self._certain_s
 
     def _heard(self) -> Floor:
         if self._pending:
             self._judge_pending()
-        # Who looks may join stretches or settle them, which changes the tail.
+        # Who looks may join stretches or settle them, so that the tail is another one.
         self._certain_until = float("-inf")
         return self._floor
 
@@ -312,7 +314,7 @@ class Listener:
         # Sound that goes on rings no bell, so an utterance that is not an answer yet is looked at again.
         if now < anchor:
             return anchor
-        over_at = self._heard().tail.last_audible_at + self._end_silence_s
+        over_at = self._floor.tail.last_audible_at + self._end_silence_s
         return over_at if over_at > now else float("inf")
 
     def _changed_since(self, seen: int) -> bool:
@@ -357,7 +359,9 @@ class Listener:
         return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}")
 
     def _forget_arrivals(self, before: float) -> None:
-        del self._arrivals[: bisect_left(self._arrivals, before)]
+        count = bisect_left(self._arrivals, before)
+        del self._arrivals[:count]
+        self._forgotten += count
 
     def _change(self) -> None:
         self._changes += 1
