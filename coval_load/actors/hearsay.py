@@ -23,12 +23,16 @@ class Hearsay:
     _events: list[dict[str, Any]] = attrs.field(factory=list, init=False)
     _event_bytes: int = attrs.field(default=0, init=False)
     _events_left_out: int = attrs.field(default=0, init=False)
+    _left_out_since: float = attrs.field(default=0.0, init=False)
+    _ignored_in_all: int = attrs.field(default=0, init=False)
     _ignored: Counter[str] = attrs.field(factory=Counter, init=False)
 
     def captured(self, event: AgentEventReceived, at: float) -> None:
         """Keep an event; at most 1,000 of them and 1 MiB are kept for one simulation."""
         size = len(orjson.dumps(event.payload))
         if len(self._events) >= _MOST_EVENTS or self._event_bytes + size > _MOST_EVENT_BYTES:
+            if not self._events_left_out:
+                self._left_out_since = at
             self._events_left_out += 1
             return
         self._event_bytes += size
@@ -39,6 +43,7 @@ class Hearsay:
     def ignored(self, event: MessageIgnored) -> None:
         """Count a message that the agent's options give no meaning to."""
         self.results.count(metrics.MESSAGES_IGNORED)
+        self._ignored_in_all += 1
         if event.reason in self._ignored or len(self._ignored) < _MOST_REASONS:
             self._ignored[event.reason] += 1
 
@@ -47,12 +52,13 @@ class Hearsay:
         if not self._ignored:
             return ""
         counted = "; ".join(f"{reason} ({count}x)" for reason, count in self._ignored.most_common(3))
-        return f"{self._ignored.total()} other messages came and were ignored: {counted}"
+        return f"{self._ignored_in_all} other messages came and were ignored: {counted}"
 
     def rows(self, origin: float) -> list[dict[str, Any]]:
         """The captured events, as in `simulations.jsonl`."""
         rows = [{**event, "at": event["at"] - origin} for event in self._events]
         if self._events_left_out:
             left_out = {"left_out": self._events_left_out}
-            rows.append({"at": rows[-1]["at"], "message_type": "", "event": None, "payload": left_out})
+            at = self._left_out_since - origin
+            rows.append({"at": at, "message_type": "", "event": None, "payload": left_out})
         return rows
