@@ -1,0 +1,87 @@
+import attrs
+import httpx
+import pytest
+
+from coval_load.actors.connector import Connector
+from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
+from coval_load.agents.options.websocket import WebSocketOptions
+from coval_load.engine.names import Resolver
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+
+VALUES = {"agent": {"team": "blue", "odd": "grün\r\nX-Evil: 1"}, "run_id": "r1", "test_case": {"account": "42"}}
+
+
+@attrs.define
+class Dialler:
+    """Keeps what it was told to dial."""
+
+    dialled: list = attrs.field(factory=list)
+    resolver: Resolver = attrs.field(factory=Resolver)
+
+    async def dial(self, url, headers):
+        self.dialled.append((url, list(headers)))
+        return "socket", "protocol"
+
+
+def answer_all(asked):
+    def answer(request):
+        asked.append(request)
+        return httpx.Response(200, json={"url": "wss://session.example/1"})
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+
+
+def connector(dialler, http=None, kind=WebSocketOptions, **options):
+    return Connector(kind(**options), dialler, http, lambda url: None)
+
+
+@pytest.mark.parametrize("kind", [WebSocketOptions, ChatWebSocketOptions])
+async def test_the_agents_own_endpoint_with_its_headers(kind):
+    dialler = Dialler()
+    way = connector(
+        dialler,
+        kind=kind,
+        endpoint="wss://agent.example/talk",
+        custom_headers={"X-Team": "{{agent.team}}/{{run_id}}"},
+        authorization_header="Bearer t0ken",
+    )
+    assert not way.asks_first
+    assert await way.dial(None, VALUES) == ("socket", "protocol")
+    headers = [("X-Team", "blue/r1"), ("Authorization", "Bearer t0ken")]
+    assert dialler.dialled == [("wss://agent.example/talk", headers)]
+
+
+async def test_the_url_of_the_session_goes_first():
+    dialler = Dialler()
+    await connector(dialler, endpoint="wss://agent.example/talk").dial("wss://session.example/1", VALUES)
+    assert dialler.dialled == [("wss://session.example/1", [])]
+
+
+@pytest.mark.parametrize("value", ["{{agent.odd}}", "{{agent.nobody}}"])
+async def test_headers_that_can_not_be_filled_are_not_sent(value):
+    dialler = Dialler()
+    way = connector(dialler, endpoint="wss://agent.example", custom_headers={"X-Odd": value})
+    with pytest.raises(SimulationFailed, match="custom_headers") as caught:
+        await way.dial(None, VALUES)
+    assert caught.value.kind is ErrorKind.SETUP_FAILED
+    assert dialler.dialled == []
+
+
+async def test_what_is_asked_first_is_filled_too():
+    asked = []
+    async with answer_all(asked) as http:
+        way = connector(
+            Dialler(),
+            http,
+            connection_mode="http_first",
+            http_url="https://127.0.0.1/start",
+            http_method="POST",
+            http_headers={"X-Run": "{{run_id}}"},
+            http_request_body={"account": "{{test_case.account}}"},
+            websocket_url_response_path="url",
+        )
+        assert way.asks_first
+        assert await way.ask(VALUES) == "wss://session.example/1"
+    (request,) = asked
+    assert request.headers["X-Run"] == "r1"
+    assert request.content == b'{"account":"42"}'
