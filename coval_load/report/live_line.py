@@ -41,7 +41,7 @@ def render(progress: Progress, width: int, colour: bool) -> str:
     """One line without its end, of at most `width - 1` columns: the last one makes some terminals wrap."""
     done = progress.completed + progress.failed
     parts = [
-        clock(progress.elapsed_s) + (f"/{clock(progress.duration_s)}" if progress.duration_s else ""),
+        clock(progress.elapsed_s) + _of(progress),
         f"{done:,}" + (f"/{progress.total:,}" if progress.total else "") + " done",
         f"{progress.failed:,} failed",
         f"{progress.running:,} running" + (f" {progress.queued:,} queued" if progress.queued else ""),
@@ -56,6 +56,13 @@ def render(progress: Progress, width: int, colour: bool) -> str:
     if colour and progress.failed and failed in line:
         line = line.replace(f" · {failed}", f" · \x1b[31m{failed}\x1b[0m", 1)
     return line
+
+
+def _of(progress: Progress) -> str:
+    if progress.duration_s is None:
+        return ""
+    over = progress.elapsed_s > progress.duration_s
+    return " (no new ones, the rest finishes)" if over else f"/{clock(progress.duration_s)}"
 
 
 async def show_progress(
