@@ -6,6 +6,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import trustme
 
 from coval_load.agents.body import Body
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
@@ -35,10 +36,11 @@ CASES = [{"id": "a", "turns": [{"type": "skip"}]}]
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("clips/pizza.wav", "menu.png", "ca.pem", "agents/support-voice.json", "agent.json", "cases.yaml"):
+    for name in ("clips/pizza.wav", "menu.png", "agents/support-voice.json", "agent.json", "cases.yaml"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(AGENT if path.suffix == ".json" else CASES))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     return tmp_path
 
 

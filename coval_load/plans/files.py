@@ -1,6 +1,7 @@
 """Files that a plan names: looked for where they are named, and faulted where they are not there."""
 
 import mimetypes
+import ssl
 from pathlib import Path
 
 LARGEST_IMAGE = 10 * 1024 * 1024
@@ -20,6 +21,17 @@ def find_file(folder: Path, name: str) -> Path:
         is_there = False
     if not is_there:
         raise FileFault(f"expected a file at {path}; there is none")
+    return path
+
+
+def find_authorities(folder: Path, name: str) -> Path:
+    """As `find_file`, for a PEM file of certificate authorities that TLS can load."""
+    path = find_file(folder, name)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        raise FileFault(f"expected certificates in PEM at {path}; got: {reason}") from None
     return path
 
 

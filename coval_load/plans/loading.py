@@ -16,7 +16,7 @@ from coval_load.faults import Fault, Faulty
 from coval_load.json_text import is_too_deep
 from coval_load.plans.agents import AgentLoader
 from coval_load.plans.documents import read_document
-from coval_load.plans.files import FileFault, find_file
+from coval_load.plans.files import FileFault, find_authorities
 from coval_load.plans.masking import with_secrets
 from coval_load.plans.overrides import Overrides
 from coval_load.plans.plan import Plan, settle_limits, settle_load, settle_recording, settle_timeouts
@@ -129,7 +129,7 @@ class _Loading:
         if not isinstance(name, str):
             return None
         try:
-            return find_file(self.folder, name)
+            return find_authorities(self.folder, name)
         except FileFault as fault:
             self.faults.append(Fault("tls.ca_file", str(fault)))
             return None

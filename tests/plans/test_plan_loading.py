@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +34,7 @@ def test_a_plan_with_every_default(load, folder):
 
 
 def test_a_plan_with_every_section(load, folder):
-    (folder / "ca.pem").write_text("")
+    trustme.CA().cert_pem.write_to_path(folder / "ca.pem")
     plan = load(
         name="support line",
         agents=["voice.json"],
@@ -198,6 +199,15 @@ def test_a_path_with_a_dollar_is_no_variable(load, folder):
     odd.write_text((folder / "voice.json").read_text())
     assert load(plan_from_agent(odd)).agents[0].name == "a ${b}"
     assert load(None, Overrides(agents=[odd])).agents[0].name == "a ${b}"
+
+
+def test_a_file_of_authorities_holds_certificates(load, folder):
+    (folder / "ca.pem").write_text("not a certificate")
+    with pytest.raises(Faulty) as caught:
+        load(tls={"ca_file": "ca.pem"})
+    (fault,) = caught.value.faults
+    assert fault.path == "tls.ca_file"
+    assert "certificates in PEM" in fault.message
 
 
 def test_no_secret_is_shown(load, folder):
