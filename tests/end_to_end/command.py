@@ -52,6 +52,19 @@ async def coval_load(*arguments, cwd, env=None):
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+async def side_by_side(*commands, cwd):
+    """Runs several commands at once; how each ended, in order."""
+    ended = {}
+
+    async def one(number, arguments):
+        ended[number] = await coval_load(*arguments, cwd=cwd)
+
+    async with trio.open_nursery() as nursery:
+        for number, arguments in enumerate(commands):
+            nursery.start_soon(one, number, arguments)
+    return [ended[number] for number in range(len(commands))]
+
+
 @attrs.define
 class Running:
     """A command that runs: in a session of its own, as a shell in a terminal would have it."""
@@ -97,3 +110,30 @@ async def running(*arguments, cwd, env=None):
                 process.kill()
             await process.wait()
             await process.stderr.aclose()
+
+
+@attrs.define
+class Demos:
+    """`coval-load demo` of each medium, side by side."""
+
+    folder: Path
+    _processes: dict = attrs.field(factory=dict)
+
+    def begin(self, medium, *options):
+        cwd = self.folder / medium
+        cwd.mkdir()
+        command = [COMMAND, "demo", "--model-type", medium, "--concurrency=2", *options]
+        self._processes[medium] = subprocess.Popen(
+            command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def end(self, medium):
+        """The folder it ran in, and how it ended."""
+        process = self._processes[medium]
+        out, err = process.communicate(timeout=PATIENCE_S)
+        return self.folder / medium, Done(process.returncode, out, err)
+
+    def clean_up(self):
+        for process in self._processes.values():
+            with process:
+                process.terminate()

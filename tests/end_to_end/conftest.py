@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 import yaml
+from command import Demos
 from in_process import CHAT, chat_plan, on_the_line, run, voice_plan, write_tone
 
 
@@ -73,3 +74,14 @@ def chat_agent(tmp_path_factory):
         (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
         yield folder
         agent.terminate()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def demos(request, tmp_path_factory):
+    """Demos that were begun with the first test, if there is a test that asks how they went."""
+    running = Demos(tmp_path_factory.mktemp("demos"))
+    if any(item.path.name == "test_demos.py" for item in request.session.items):
+        running.begin("voice")
+        running.begin("chat", "--json")
+    yield running
+    running.clean_up()

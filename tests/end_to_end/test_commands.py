@@ -3,10 +3,8 @@
 import json
 import re
 
-import pytest
-import trio
 import yaml
-from command import ESCAPE, coval_load
+from command import ESCAPE, coval_load, side_by_side
 from in_process import chat_plan, on_the_line
 
 from coval_load.engine.run_folder import read_rows
@@ -24,12 +22,14 @@ def write(folder, name, content):
     return folder / name
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["run"], ["check"], ["reference-agent"]])
-async def test_help(tmp_path, command):
-    done = await coval_load(*command, "--help", cwd=tmp_path)
-    assert (done.exit_code, done.err) == (0, "")
-    assert done.out.startswith(f"Usage: coval-load{''.join(' ' + word for word in command)} ")
-    assert "Example" in done.out or not command
+async def test_help(tmp_path):
+    commands = ["", " demo", " run", " check", " reference-agent"]
+    for command, done in zip(
+        commands, await side_by_side(*([*command.split(), "--help"] for command in commands), cwd=tmp_path), strict=True
+    ):
+        assert (done.exit_code, done.err) == (0, "")
+        assert done.out.startswith(f"Usage: coval-load{command} ")
+        assert "Example" in done.out or not command
     assert list(tmp_path.iterdir()) == []
 
 
@@ -39,49 +39,26 @@ async def test_version(tmp_path):
     assert done.out.startswith("coval-load, version ")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["runn"], "No such command"),
-        (["run"], "expected a PLAN or --agent"),
-        (["run", "nowhere.yaml"], "does not exist"),
-        (["run", "--agent", "nowhere.json"], "does not exist"),
-        (["check"], "Missing argument"),
-        (["demo", "--concurrency", "0"], "--concurrency"),
-        (["demo", "--duration", "5"], "such as 300ms, 2s, 10m or 8h"),
-        (["reference-agent", "--port", "99999999"], "--port"),
-    ],
-)
-async def test_a_wrong_command_line(tmp_path, arguments, told):
-    done = await coval_load(*arguments, cwd=tmp_path)
-    assert (done.exit_code, done.out) == (2, "")
-    assert told in done.err
-    assert "Traceback" not in done.err
+WRONG = {
+    "runn": "No such command",
+    "run": "expected a PLAN or --agent",
+    "run nowhere.yaml": "does not exist",
+    "run --agent nowhere.json": "does not exist",
+    "check": "Missing argument",
+    "demo --concurrency 0": "--concurrency",
+    "demo --duration 5": "such as 300ms, 2s, 10m or 8h",
+    "reference-agent --port 99999999": "--port",
+}
+
+
+async def test_wrong_command_lines(tmp_path):
+    for told, done in zip(
+        WRONG.values(), await side_by_side(*(line.split() for line in WRONG), cwd=tmp_path), strict=True
+    ):
+        assert (done.exit_code, done.out) == (2, "")
+        assert told in done.err
+        assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_demo(tmp_path):
-    """Both at once, for the spoken one takes its time."""
-    done = {}
-
-    async def demo(medium, *options):
-        (tmp_path / medium).mkdir()
-        arguments = ["demo", "--model-type", medium, "--concurrency", 2, *options]
-        done[medium] = await coval_load(*arguments, cwd=tmp_path / medium)
-
-    async with trio.open_nursery() as demos:
-        demos.start_soon(demo, "voice")
-        demos.start_soon(demo, "chat", "--json")
-    for medium, ended in done.items():
-        assert ended.exit_code == 0, ended.both
-        assert "2 callers against a reference agent at wss://127.0.0.1:" in ended.err
-        assert ESCAPE not in ended.both
-        (folder,) = (tmp_path / medium / "coval-runs").iterdir()
-        assert f"coval-runs/{folder.name}" in ended.both
-        assert {path.name for path in folder.iterdir()} == {"run.json", "summary.json", "simulations.jsonl"}
-        assert [row["outcome"] for row in read_rows(folder / "simulations.jsonl")] == ["completed"] * 2
-    assert "response_latency" in done["voice"].out
-    assert json.loads(done["chat"].out)["counts"]["completed"] == 2
 
 
 async def test_run_as_json(tmp_path):
@@ -230,28 +207,30 @@ async def test_dial_prints_the_timeline(tmp_path, chat_agent):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("metadata", "told"),
-    [
-        ({"text_message_type_values": ["reply"]}, "type 'message' at 'type' is not 'reply' (text_message_type_values)"),
-        ({"message_type_path": "kind"}, "no type at 'kind' where 'message' is looked for (text_message_type_values)"),
-        ({"message_text_path": "body.text"}, "Could not extract message from path 'body.text' in response"),
-        (
-            {"handshake_ready_message_type": "ready", "handshake_timeout_seconds": 0.5},
-            "set handshake_ready_message_type to what the agent sends, or to an empty string to wait for nothing",
-        ),
-        ({"endpoint": "wss://127.0.0.1:1/chat"}, "check that it runs there"),
-    ],
-)
-async def test_dial_tells_what_to_change(tmp_path, chat_agent, metadata, told):
+ASTRAY = [
+    ({"text_message_type_values": ["reply"]}, "type 'message' at 'type' is not 'reply' (text_message_type_values)"),
+    ({"message_type_path": "kind"}, "no type at 'kind' where 'message' is looked for (text_message_type_values)"),
+    ({"message_text_path": "body.text"}, "Could not extract message from path 'body.text' in response"),
+    (
+        {"handshake_ready_message_type": "ready", "handshake_timeout_seconds": 0.5},
+        "set handshake_ready_message_type to what the agent sends, or to an empty string to wait for nothing",
+    ),
+    ({"endpoint": "wss://127.0.0.1:1/chat"}, "check that it runs there"),
+]
+
+
+async def test_dial_tells_what_to_change(tmp_path, chat_agent):
     plan = yaml.safe_load((chat_agent / "plan.yaml").read_text())
-    body = json.loads((chat_agent / "agent.json").read_text())
-    body["metadata"] |= metadata
-    plan |= {"agents": [body], "timeouts": {"response": "500ms"}, "tls": {"ca_file": str(chat_agent / "ca.pem")}}
-    done = await coval_load("check", write(tmp_path, "plan.json", plan), "--dial", cwd=tmp_path)
-    assert done.exit_code == 3, done.both
-    assert "failed in stage" in done.out
-    assert done.tells(told), done.out
+    plan |= {"timeouts": {"response": "500ms"}, "tls": {"ca_file": str(chat_agent / "ca.pem")}}
+    commands = []
+    for number, (wrong, _) in enumerate(ASTRAY):
+        body = json.loads((chat_agent / "agent.json").read_text())
+        body["metadata"] |= wrong
+        commands.append(["check", write(tmp_path, f"{number}.json", {**plan, "agents": [body]}), "--dial"])
+    for (_, told), done in zip(ASTRAY, await side_by_side(*commands, cwd=tmp_path), strict=True):
+        assert done.exit_code == 3, done.both
+        assert "failed in stage" in done.out
+        assert done.tells(told), done.out
 
 
 async def test_dial_without_trust_in_the_certificate(tmp_path, chat_agent):
