@@ -39,8 +39,9 @@ def prepare(source: Path | Mapping[str, Any], overrides: Overrides | None = None
 
 def refuse(faulty: Faulty) -> NoReturn:
     """Every fault on a line of its own, then exit code 2."""
+    word = click.style("fault", fg="red") if in_colour(sys.stderr) else "fault"
     for fault in faulty.faults:
-        click.echo(f"{click.style('fault', fg='red')} {fault}", err=True)
+        click.echo(f"{word} {fault}", err=True)
     count = len(faulty.faults)
     click.echo(f"{count} {'fault' if count == 1 else 'faults'}; nothing was dialled", err=True)
     sys.exit(EXIT_FAULTY)
