@@ -74,6 +74,7 @@ async def test_pauses_of_the_garbage_collector_are_kept(autojump_clock):
     before = list(gc.callbacks)
 
     async def collect():
+        await trio.sleep(0.5)  # the watch is on by then
         gc.collect()
         gc.collect()
 
