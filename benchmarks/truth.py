@@ -5,6 +5,9 @@
 Generator and agent have a core each; both read the same monotonic clock. A difference is our `response_latency`
 minus the agent's own interval, from the last audible sample it heard (voice) or the message it read (chat) to the
 first audible sample, or text, that it wrote.
+
+The agent greets first, so that the first turns come when all have connected: while the agent computes a hundred TLS
+handshakes it reads what has long arrived late, and stamps it late.
 """
 
 import os
@@ -27,6 +30,7 @@ from coval_load.reference.options import CHAT, VOICE
 from coval_load.reference.process import start_reference_agent
 
 BEGIN_END = {VOICE: ("heard_end", "reply_start"), CHAT: ("message_in", "message_out")}
+SECTIONS = {"persona": {"conversation_initiation": "wait_for_user", "wait_seconds": 1.0}}
 LIMIT_MS = {VOICE: 10.0, CHAT: 3.0}
 
 
@@ -48,10 +52,12 @@ async def measure(model_type: str, simulations: int) -> tuple[np.ndarray, dict]:
     """Differences in seconds, and the run's summary."""
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
-        arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms", "--cpu", "1"]
+        arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms", "--greeting", "--cpu", "1"]
         async with start_reference_agent(arguments, out / "agent") as agent:
             overrides = Overrides(
-                concurrency=simulations, simulations=simulations, sections={"limits": {"per_agent": simulations}}
+                concurrency=simulations,
+                simulations=simulations,
+                sections=SECTIONS | {"limits": {"per_agent": simulations}},
             )
             protocols = known_protocols()
             options = {name: protocol.options for name, protocol in protocols.items()}
