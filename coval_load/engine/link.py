@@ -27,6 +27,9 @@ OUTBOX_BYTES = 256 * 1024
 _READ_BYTES = 16 * 1024
 """One TLS record holds at most this, so a read never leaves decrypted bytes that no selector sees."""
 
+_TEXT, _BINARY, _OPEN = Opcode.TEXT, Opcode.BINARY, State.OPEN
+"""Looked up once: a member of an enumeration is found by way of a descriptor, which a frame is too hot for."""
+
 _AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -87,7 +90,7 @@ class Link:
         On a connection that has ended nothing is sent: `on_end` has told its owner. Filling the outbox ends
         the connection as `agent_not_reading`.
         """
-        if self._released or self._protocol.state is not State.OPEN:
+        if self._released or self._protocol.state is not _OPEN:
             return
         if is_text:
             self._protocol.send_text(payload)
@@ -99,7 +102,7 @@ class Link:
 
     def ping(self, now: float) -> None:
         """Ask for a pong, unless one is still awaited."""
-        if self._ping_sent_at is None and not self._released and self._protocol.state is State.OPEN:
+        if self._ping_sent_at is None and not self._released and self._protocol.state is _OPEN:
             self._ping_sent_at = now
             self._protocol.send_ping(b"coval-load")
             self._flush()
@@ -177,23 +180,24 @@ class Link:
         self._handle_frames(at)
 
     def _handle_frames(self, at: float) -> None:
-        for frame in self._protocol.events_received():
+        protocol = self._protocol
+        for frame in protocol.events_received():
             assert isinstance(frame, Frame)  # the upgrade's response was taken when dialling
             if self._released:  # the owner left at an earlier message
                 return
             opcode = frame.opcode
-            if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-                if frame.fin:
-                    self._message(bytes(frame.data), opcode is Opcode.TEXT, at)
-                else:
-                    self._fragments = bytearray(frame.data)
-                    self._fragments_are_text = opcode is Opcode.TEXT
-            else:
+            if opcode is not _TEXT and opcode is not _BINARY:
                 self._handle_other_frame(frame, at)
-        if self._protocol.writes:
+            elif frame.fin:
+                self._message(bytes(frame.data), opcode is _TEXT, at)
+            else:
+                self._fragments = bytearray(frame.data)
+                self._fragments_are_text = opcode is _TEXT
+        if protocol.writes:
             self._flush()
-        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
-            self._finish(_unreadable(self._protocol.parser_exc), clean=False)
+        error = protocol.parser_exc
+        if error is not None and not isinstance(error, EOFError):
+            self._finish(_unreadable(error), clean=False)
 
     def _message(self, payload: bytes, is_text: bool, at: float) -> None:
         self.messages_received += 1
@@ -220,14 +224,14 @@ class Link:
 
         Bounded by the caller's own deadline; call `abort` afterwards in any case.
         """
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is _OPEN:
             self._protocol.send_close(code, reason)
             self._flush()
         await self._closed.wait()
 
     def hang_up(self, code: int = 1000) -> None:
         """Say goodbye as far as the kernel takes it, and close the socket without waiting for the answer."""
-        if not self._released and self._protocol.state is State.OPEN:
+        if not self._released and self._protocol.state is _OPEN:
             self._protocol.send_close(code)
             self._flush()
         self.abort()
