@@ -27,8 +27,8 @@ _BYTES_A_SAMPLE = 2
 
 
 def _gap(persona: Persona) -> float:
-    """Pauses longer than this within one message are told apart: well below the silences that mean something."""
-    return min(persona.yield_silence_s, persona.end_of_turn_silence_s) / 2
+    """Pauses longer than this within one message are told apart: somewhat below the silences that mean something."""
+    return 0.8 * min(persona.yield_silence_s, persona.end_of_turn_silence_s)
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.plain_frames import plain_frame, take_plain_frames
 from coval_load.engine.reactor import Reactor
 from coval_load.engine.wire import Socket
 
@@ -92,12 +93,16 @@ class Link:
         """
         if self._released or self._protocol.state is not _OPEN:
             return
+        self.messages_sent += 1
+        self.bytes_sent += len(payload)
+        frame = plain_frame(payload, is_text)
+        if frame is not None:
+            self._send(frame)
+            return
         if is_text:
             self._protocol.send_text(payload)
         else:
             self._protocol.send_binary(payload)
-        self.messages_sent += 1
-        self.bytes_sent += len(payload)
         self._flush()
 
     def ping(self, now: float) -> None:
@@ -109,20 +114,22 @@ class Link:
 
     def _flush(self) -> None:
         for chunk in self._protocol.data_to_send():
-            if not chunk or self._released:
-                continue
-            if self._outbox:
-                self._queue(chunk)
-                continue
-            try:
-                sent = self._socket.send(chunk)
-            except _AGAIN:
-                sent = 0
-            except OSError as error:
-                self._finish(_dropped(error), clean=False)
-                return
-            if sent < len(chunk):
-                self._queue(chunk[sent:])
+            if chunk and not self._released:
+                self._send(chunk)
+
+    def _send(self, chunk: bytes) -> None:
+        if self._outbox:
+            self._queue(chunk)
+            return
+        try:
+            sent = self._socket.send(chunk)
+        except _AGAIN:
+            sent = 0
+        except OSError as error:
+            self._finish(_dropped(error), clean=False)
+            return
+        if sent < len(chunk):
+            self._queue(chunk[sent:])
 
     def _queue(self, chunk: bytes) -> None:
         if not self._outbox:
@@ -176,7 +183,17 @@ class Link:
             self._finish_at_eof()
             self._release()
             return
-        self._protocol.receive_data(data)
+        protocol = self._protocol
+        if not protocol.reader.buffer and protocol.current_size is None and protocol.state is _OPEN:
+            messages, rest = take_plain_frames(data)
+            for payload, is_text in messages:
+                self._message(payload, is_text, at)
+                if self._released:  # the owner left
+                    return
+            if rest == len(data):
+                return
+            data = data[rest:]
+        protocol.receive_data(data)
         self._handle_frames(at)
 
     def _handle_frames(self, at: float) -> None:
