@@ -48,9 +48,7 @@ def generate(program: str, endpoint: str, ca_file: str, simulations: int, second
 @click.option("--engine-only", is_flag=True, help="Leave trio-websocket out.")
 def main(simulations: str, seconds: float, engine_only: bool) -> None:
     """Print the table."""
-    print(
-        f"{'':16}{'':6}{'n':>5}{'us/pair':>9}{'CPU':>6}{'late p50':>10}{'p99':>9}{'max':>9}{'KiB each':>10}{'frames':>8}"
-    )
+    print(f"{'':22}{'n':>5}{'us/pair':>9}{'CPU':>6}{'late p50':>10}{'p99':>9}{'max':>9}{'KiB each':>10}{'frames':>8}")
     for use_tls in (False, True):
         for count in map(int, simulations.split(",")):
             with tempfile.TemporaryDirectory() as folder:

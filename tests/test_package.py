@@ -29,7 +29,8 @@ def built(tmp_path_factory):
 
 def test_the_sdist_holds_the_sources(built):
     (sdist,) = built.glob("*.tar.gz")
-    names = tarfile.open(sdist).getnames()
+    with tarfile.open(sdist) as archive:
+        names = archive.getnames()
     assert any(name.endswith("coval_load/engine/reactor.py") for name in names)
 
 
