@@ -66,7 +66,8 @@ def main(simulations: int, turns: int, tls: bool) -> None:
     print(
         f"{simulations} chats at once, {'TLS' if tls else 'plain'}: {json.dumps(summary['counts'])} "
         f"errors {json.dumps(summary['errors'])}; {cpu / (simulations * turns) * 1e6:.0f} us CPU a turn, "
-        f"connecting and closing included; response_latency p50 {latency['p50'] * 1000:.1f} ms p99 {latency['p99'] * 1000:.1f} ms; "
+        f"connecting and closing included; response_latency p50 {latency['p50'] * 1000:.1f} ms "
+        f"p99 {latency['p99'] * 1000:.1f} ms; "
         f"verdict {summary['generator']['verdict']} {summary['generator']['reasons']}"
     )
 

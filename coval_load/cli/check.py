@@ -2,13 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import orjson
 import trio
 
 from coval_load.cli.dial import dial_once
+from coval_load.cli.parameters import FILE, reach_options, reach_sections
 from coval_load.cli.preparing import prepare, refuse
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.casting import Ensemble
@@ -16,16 +16,12 @@ from coval_load.plans.documents import read_document
 from coval_load.plans.overrides import Overrides, plan_from_agent
 from coval_load.report.units import many
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(epilog="Example: coval-load check agent.json --dial")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.option("--dial", is_flag=True, help="Hold one conversation and print its timeline.")
-@click.option("--test-set", type=_FILE, help="Test cases; in place of the plan's.")
-@click.option("--ca-file", type=_FILE, help="Authorities to trust besides the system's (PEM).")
-@click.option("--allow-private", is_flag=True, help="Dial private and loopback addresses too.")
-@click.option("--allow-plaintext", is_flag=True, help="Dial ws:// and http:// too.")
+@click.option("--test-set", type=FILE, help="Test cases; in place of the plan's.")
+@reach_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was found to standard output as JSON.")
 def check(
     file: Path,
@@ -38,14 +34,10 @@ def check(
 ) -> None:
     """Validate FILE, an agent (connect-an-agent body) or a plan, and report all faults at once.
 
-    Nothing is dialled without --dial. Exit codes: 0 all well, 2 faults, 3 the conversation failed.
+    Nothing is dialled without --dial, which holds the first simulation of a plan. Exit codes: 0 all well,
+    2 faults, 3 the conversation failed.
     """
-    sections: dict[str, Any] = {}
-    if ca_file is not None:
-        sections["tls"] = {"ca_file": str(ca_file.absolute())}
-    lifted = {"allow_private": allow_private, "allow_plaintext": allow_plaintext}
-    if any(lifted.values()):
-        sections["targets"] = {name: True for name, is_lifted in lifted.items() if is_lifted}
+    sections = reach_sections(ca_file, allow_private, allow_plaintext)
     source = plan_from_agent(file, test_set) if _is_agent(file) else file
     overrides = Overrides(test_set=test_set, sections=sections)
     if dial:

@@ -1,6 +1,8 @@
 """Kinds of values that options of several commands take."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -23,3 +25,29 @@ class DurationType(click.ParamType[float]):
 
 
 DURATION = DurationType()
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def reach_options(command: _Command) -> _Command:
+    """Options that say what may be dialled and trusted; `reach_sections` takes what they hold."""
+    for option in (
+        click.option("--allow-plaintext", is_flag=True, help="Dial ws:// and http:// too."),
+        click.option("--allow-private", is_flag=True, help="Dial private and loopback addresses too."),
+        click.option("--ca-file", type=FILE, help="Authorities to trust besides the system's (PEM)."),
+    ):
+        command = option(command)
+    return command
+
+
+def reach_sections(ca_file: Path | None, allow_private: bool, allow_plaintext: bool) -> dict[str, Any]:
+    """The sections of a plan that these options stand for."""
+    sections: dict[str, Any] = {}
+    if ca_file is not None:
+        sections["tls"] = {"ca_file": str(ca_file.absolute())}
+    lifted = {"allow_private": allow_private, "allow_plaintext": allow_plaintext}
+    if any(lifted.values()):
+        sections["targets"] = {name: True for name, is_lifted in lifted.items() if is_lifted}
+    return sections

@@ -2,31 +2,26 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from coval_load.cli.parameters import DURATION
+from coval_load.cli.parameters import DURATION, FILE, reach_options, reach_sections
 from coval_load.cli.preparing import prepare
 from coval_load.cli.running import run_and_report
 from coval_load.plans.overrides import Overrides, plan_from_agent
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
     epilog="Examples: coval-load run plan.yaml --concurrency 200 --duration 10m, "
     "or coval-load run --agent agent.json --concurrency 20 --simulations 100"
 )
-@click.argument("plan", required=False, type=_FILE)
-@click.option("--agent", "agents", multiple=True, type=_FILE, help="A connect-an-agent body; in place of the plan's.")
-@click.option("--test-set", type=_FILE, help="Test cases; in place of the plan's.")
+@click.argument("plan", required=False, type=FILE)
+@click.option("--agent", "agents", multiple=True, type=FILE, help="A connect-an-agent body; in place of the plan's.")
+@click.option("--test-set", type=FILE, help="Test cases; in place of the plan's.")
 @click.option("--concurrency", type=click.IntRange(1), help="Simulations at once.")
 @click.option("--simulations", type=click.IntRange(1), help="How many in all.")
 @click.option("--duration", type=DURATION, help="Start no more after this long, such as 10m.")
-@click.option("--ca-file", type=_FILE, help="Authorities to trust besides the system's (PEM).")
-@click.option("--allow-private", is_flag=True, help="Dial private and loopback addresses too.")
-@click.option("--allow-plaintext", is_flag=True, help="Dial ws:// and http:// too.")
+@reach_options
 @click.option("--record-audio", is_flag=True, help="Keep a stereo recording of each voice conversation.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed deals the same test cases.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The run folder.")
@@ -53,12 +48,7 @@ def run(
     """
     if plan is None and not agents:
         raise click.UsageError("expected a PLAN or --agent AGENT.json; got neither: see coval-load run --help")
-    sections: dict[str, Any] = {}
-    if ca_file is not None:
-        sections["tls"] = {"ca_file": str(ca_file.absolute())}
-    lifted = {"allow_private": allow_private, "allow_plaintext": allow_plaintext}
-    if any(lifted.values()):
-        sections["targets"] = {name: True for name, is_lifted in lifted.items() if is_lifted}
+    sections = reach_sections(ca_file, allow_private, allow_plaintext)
     if record_audio:
         sections["record"] = {"audio": "all"}
     overrides = Overrides(

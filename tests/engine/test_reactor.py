@@ -49,12 +49,6 @@ class Ear:
         self.socket.close()
 
 
-@pytest.fixture(params=[True, False], ids=["one-task", "a-task-each"])
-async def reactor(request):
-    async with open_reactor(request.param) as reactor:
-        yield reactor
-
-
 @pytest.fixture
 def ears(reactor):
     """Makes ears that listen, each with the other end of its socket."""
