@@ -24,6 +24,9 @@ from coval_load.engine.wire import Socket
 _SEND_BUFFER_BYTES = 64 * 1024
 """A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
 
+_LONGEST_HEAD = 64 * 1024
+"""Bytes of an answer's headers that are looked at."""
+
 _OURS = {
     errno.EMFILE,
     errno.ENFILE,
@@ -135,6 +138,7 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
             await trio.lowlevel.wait_writable(wire.raw)
         except OSError as error:
             raise _hung_up(error) from error
+    head = b""
     while not protocol.events and protocol.handshake_exc is None:
         try:
             data = wire.recv(16 * 1024)
@@ -145,6 +149,9 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
             raise _hung_up(error) from error
         if data:
             protocol.receive_data(data)
+            head = (head + data)[:_LONGEST_HEAD]
+            if _is_refusal_without_length(head):
+                protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
         else:
             protocol.receive_eof()
             if not protocol.events:
@@ -153,6 +160,16 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
         raise _not_upgraded(protocol.handshake_exc)
     protocol.events.pop(0)  # the response itself; what came right behind it stays for the link
     return protocol
+
+
+def _is_refusal_without_length(head: bytes) -> bool:
+    """Whether `head` has all headers of an answer other than 101 that do not say how long its body is."""
+    lines = head.partition(b"\r\n\r\n")
+    if not lines[1]:
+        return False
+    status, *headers = lines[0].lower().split(b"\r\n")
+    says_length = any(header.startswith((b"content-length:", b"transfer-encoding:")) for header in headers)
+    return not says_length and status.split(b" ")[1:2] != [b"101"]
 
 
 def _set_headers(onto: Headers, headers: Sequence[tuple[str, str]]) -> None:

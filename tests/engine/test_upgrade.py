@@ -113,6 +113,17 @@ async def test_any_other_answer_has_its_name(dialler, answer, kind, said):
     assert len(message) < 500
 
 
+async def test_a_refusal_of_no_stated_length_on_a_connection_kept_open(dialler):
+    async def keep_open(stream, protocol, request):
+        await stream.send_all(b"HTTP/1.1 401 Who\r\nServer: mine\r\n\r\n")
+        await stream.receive_some()
+
+    async with agent(keep_open) as here:
+        got, message = await failure_of(dialler, f"ws://127.0.0.1:{here.port}/talk")
+    assert got is DENIED
+    assert "401 Unauthorized" in message
+
+
 async def test_a_secret_query_is_in_no_message(dialler):
     async with agent(answering(http("403 No"))) as here:
         _, message = await failure_of(dialler, f"ws://127.0.0.1:{here.port}/talk?token=s3cret")
