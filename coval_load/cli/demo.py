@@ -10,17 +10,14 @@ from coval_load.cli.preparing import prepare
 from coval_load.cli.running import open_folder, print_summary, watched
 from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.overrides import Overrides
-from coval_load.reference.options import CHAT, VOICE
+from coval_load.reference.model_types import MODEL_TYPE
 from coval_load.reference.process import start_reference_agent
-
-_SHORT = {"voice": VOICE, "chat": CHAT}
-"""What may be typed in place of a model type's full name."""
 
 
 @click.command(epilog="Example: coval-load demo --model-type chat --concurrency 8 --duration 10s")
 @click.option(
     "--model-type",
-    type=click.Choice([*_SHORT, *_SHORT.values()]),
+    type=MODEL_TYPE,
     default="voice",
     show_default=True,
     help="What kind of agent to call.",
@@ -34,7 +31,7 @@ def demo(model_type: str, concurrency: int, duration: float | None, as_json: boo
     The agent is a process of its own that hears the end of the caller's turn and answers 600 ms later, give or
     take 200 ms. Nothing leaves this machine.
     """
-    sys.exit(trio.run(_demo, _SHORT.get(model_type, model_type), concurrency, duration, as_json))
+    sys.exit(trio.run(_demo, model_type, concurrency, duration, as_json))
 
 
 async def _demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> int:

@@ -10,8 +10,8 @@ import click
 import trio
 
 from coval_load.reference.misbehaviour import KINDS, Misbehaviour
+from coval_load.reference.model_types import MODEL_TYPE
 from coval_load.reference.options import (
-    CHAT,
     VOICE,
     AgentOptions,
     ChatOptions,
@@ -53,7 +53,7 @@ _Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOp
 
 
 @click.command("reference-agent", context_settings={"show_default": True})
-@click.option("--model-type", type=click.Choice([VOICE, CHAT]), default=VOICE, help="What kind of agent it is.")
+@click.option("--model-type", type=MODEL_TYPE, default=VOICE, help="What kind of agent it is.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one.")
 @click.option("--tls/--no-tls", "use_tls", default=True, help="wss:// with a CA of its own, or ws://.")

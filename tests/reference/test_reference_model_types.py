@@ -1,0 +1,28 @@
+"""Model types by the names that people type."""
+
+import click
+import pytest
+
+from coval_load.reference.model_types import MODEL_TYPE
+from coval_load.reference.options import CHAT, VOICE
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("voice", VOICE),
+        ("websocket", VOICE),
+        ("MODEL_TYPE_WEBSOCKET", VOICE),
+        ("Chat", CHAT),
+        ("chat_websocket", CHAT),
+        ("MODEL_TYPE_CHAT_WEBSOCKET", CHAT),
+    ],
+)
+def test_what_is_typed(typed, meant):
+    assert MODEL_TYPE.convert(typed, None, None) == meant
+
+
+@pytest.mark.parametrize("typed", ["", "sms", "MODEL_TYPE_CHAT"])
+def test_what_there_is_no_agent_for(typed):
+    with pytest.raises(click.BadParameter, match="expected one of voice, chat"):
+        MODEL_TYPE.convert(typed, None, None)
