@@ -17,7 +17,7 @@ class ModelTypeName(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The full name of a model type that there is a reference agent for."""
-        full = _CALLED.get(value.lower(), value.upper())
+        full: str = _CALLED.get(value.lower(), value.upper())
         full = full if full.startswith(_PREFIX) else _PREFIX + full
         if full not in (VOICE, CHAT):
             self.fail(f"expected one of {', '.join((*_CALLED, VOICE, CHAT))}; got {value!r}", param, ctx)
