@@ -1,6 +1,8 @@
 """The HTTP request that some agents want before the WebSocket (agent-docs 001 and 002, "HTTP-First Mode")."""
 
+import ssl
 from collections.abc import Callable, Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +17,25 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 MAX_ANSWER_BYTES = 1024 * 1024
 """A longer answer is refused: what is asked for is one URL."""
+
+
+_KEEP_IDLE_S = 2.0
+"""Shorter than the 5 s after which servers usually close: a request must not meet a connection just closing."""
+
+
+def open_client(tls: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+    """The client that all callers of a run share. It has no deadlines, no proxies, and keeps no cookies.
+
+    One that kept them would send the next caller with the last one's session, and all callers of a balanced
+    agent to the same of its servers.
+    """
+    return httpx.AsyncClient(
+        verify=tls,
+        timeout=None,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=_KEEP_IDLE_S),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
 
 
 @attrs.frozen

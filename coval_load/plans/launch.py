@@ -16,6 +16,7 @@ import httpx
 import trio
 
 from coval_load.actors.connector import Connector
+from coval_load.actors.http_first import open_client
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.stereo_recording import StereoRecording
@@ -97,7 +98,7 @@ async def run_plan(
                 interrupted = await _simulate(ensemble, folder, results, recorder.write, recordings, watch, narrator)
     finally:
         summary = results.summary()
-        exit_code = _exit_code(summary, interrupted)
+        exit_code = exit_code_of(summary, interrupted)
         run = folder.finish(summary, datetime.now(UTC), exit_code)
         gc.unfreeze()
         gc.set_threshold(*collector)
@@ -120,7 +121,7 @@ async def _simulate(
     if plan.ca_file is not None:
         tls.load_verify_locations(plan.ca_file)
     async with (
-        httpx.AsyncClient(verify=tls, timeout=None, trust_env=False, limits=_NO_POOL_LIMITS) as http,
+        open_client(tls) as http,
         open_reactor() as reactor,
         trio.open_nursery() as background,
     ):
@@ -152,9 +153,6 @@ async def _simulate(
             )
         background.cancel_scope.cancel()
     return heed.interrupted
-
-
-_NO_POOL_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
 
 
 def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) -> Services:
@@ -190,7 +188,8 @@ def _note_limits(plan: Plan, runner: Runner, results: Results) -> None:
         results.note(f"{agent.name}: the limit of {limit} simulations at once ({whose}) held others back{advice}")
 
 
-def _exit_code(summary: Mapping[str, Any], interrupted: bool) -> int:
+def exit_code_of(summary: Mapping[str, Any], interrupted: bool) -> int:
+    """What a run exits with, given its `summary.json`; see "Exit codes" of `docs/results.md`."""
     if interrupted:
         return EXIT_INTERRUPTED
     if summary["generator"]["verdict"] == "invalid":

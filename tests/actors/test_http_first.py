@@ -7,11 +7,10 @@ from functools import partial
 
 import attrs
 import h11
-import httpx
 import pytest
 import trio
 
-from coval_load.actors.http_first import MAX_ANSWER_BYTES, SessionRequest, ask_for_url
+from coval_load.actors.http_first import MAX_ANSWER_BYTES, SessionRequest, ask_for_url, open_client
 from coval_load.agents.addresses import Targets, check_url, is_private
 from coval_load.engine.names import Resolver
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
@@ -65,7 +64,7 @@ async def answering(answer):
 async def ask(url, *, method="POST", headers=None, body=None, path="session.urls.0", resolver=None, targets=None):
     request = SessionRequest(method, url, headers or {}, body, path)
     wrong_with = partial(check_url, purpose="websocket", targets=targets or Targets())
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
+    async with open_client() as client:
         return await ask_for_url(client, resolver or Resolver(), request, wrong_with)
 
 
@@ -107,6 +106,15 @@ async def test_an_answer_in_chunks():
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in GOOD) + b"0\r\n\r\n"
     async with answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks) as server:
         assert await ask(server.url) == "wss://agent.example/s/1"
+
+
+async def test_no_caller_is_sent_with_the_cookies_of_another():
+    async with answering(http("200 OK", GOOD, "Set-Cookie: session=1; Path=/")) as server, open_client() as client:
+        request = SessionRequest("POST", server.url, {"Cookie": "own=1"}, None, "session.urls.0")
+        for _ in range(2):
+            await ask_for_url(client, Resolver(), request, lambda url: None)
+    sent = [[value for name, value in headers if name == "cookie"] for _, _, headers, _ in server.requests]
+    assert sent == [["own=1"], ["own=1"]]
 
 
 SETUP, DENIED = ErrorKind.SETUP_FAILED, ErrorKind.AUTHENTICATION_FAILED
