@@ -1,6 +1,7 @@
 """Which dialect speaks with which model type: one line for each protocol, and those that other packages add."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -13,8 +14,9 @@ from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.dialects import websocket_chat, websocket_voice
 from coval_load.codecs.dialects.interface import ChatFormat, VoiceFormat
 from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
-from coval_load.codecs.templates import JsonTemplate, TemplateError
+from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 from coval_load.faults import Fault
+from coval_load.limits import step
 
 ENTRY_POINTS = "coval_load.dialects"
 """The entry-point group under which a package adds an `AgentProtocol` of its own, named by its model type."""
@@ -65,12 +67,33 @@ def template_faults(agent: Agent, protocols: Mapping[str, AgentProtocol]) -> Ite
     protocol = protocols[agent.model_type]
     for field, message in protocol.check(protocol.make_format(agent.options)):
         yield Fault(f"metadata.{field}", message)
-    for field in ("custom_headers", "http_headers", "http_request_body"):
-        value = getattr(agent.options, field, None)
+    for field, value in connection_templates(agent.options):
         try:
             JsonTemplate.parse(value, name=field, allowed=SIMULATION_NAMES)
         except TemplateError as error:
             yield Fault(f"metadata.{field}", error.detail)
+
+
+def value_faults(agent: Agent, form: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Fault]]:
+    """Placeholders of an agent's templates that lead nowhere in `values`, each with its name.
+
+    `form` is the agent's format. Paths are relative to the agent's body, as in `template_faults`.
+    """
+    attempts: list[Callable[[], object]] = [partial(form.open, values)]
+    attempts += [partial(fill_json, value, values, name=field) for field, value in connection_templates(agent.options)]
+    for attempt in attempts:
+        try:
+            attempt()
+        except TemplateError as error:
+            yield error.placeholder or "", Fault(f"metadata.{error.template}", error.detail)
+
+
+def connection_templates(options: Any) -> Iterator[tuple[str, Any]]:
+    """What of an agent's options the connector fills in for each simulation, with its path in `metadata`."""
+    for field in ("custom_headers", "http_headers"):
+        for header, value in (getattr(options, field, None) or {}).items():
+            yield f"{field}.{step(header)}", value
+    yield "http_request_body", getattr(options, "http_request_body", None)
 
 
 Format = VoiceFormat | ChatFormat

@@ -38,11 +38,13 @@ def check(
     2 faults, 3 the conversation failed.
     """
     sections = reach_sections(ca_file, allow_private, allow_plaintext)
-    source = plan_from_agent(file, test_set) if _is_agent(file) else file
+    is_agent = _is_agent(file)
+    source = plan_from_agent(file, test_set) if is_agent else file
     overrides = Overrides(test_set=test_set, sections=sections)
     if dial:
         overrides = Overrides(test_set=test_set, concurrency=1, simulations=1, sections=sections)
-    ensemble = prepare(source, overrides)
+    # An agent by itself may well ask for attributes that the packaged test cases do not have.
+    ensemble = prepare(source, overrides, own_cases=dial or test_set is not None or not is_agent)
     click.echo(_what_it_is(ensemble), err=True)
     if not dial:
         if as_json:

@@ -19,8 +19,13 @@ from coval_load.plans.speech import find_speaker
 EXIT_FAULTY = 2
 
 
-def prepare(source: Path | Mapping[str, Any], overrides: Overrides | None = None) -> Ensemble:
-    """The plan, ready to run; exits with 2 and every fault on standard error where it has any."""
+def prepare(
+    source: Path | Mapping[str, Any], overrides: Overrides | None = None, *, own_cases: bool = True
+) -> Ensemble:
+    """The plan, ready to run; exits with 2 and every fault on standard error where it has any.
+
+    `own_cases`: see `Ensemble.rehearse`.
+    """
     protocols = known_protocols()
     try:
         plan = load_plan(
@@ -32,7 +37,7 @@ def prepare(source: Path | Mapping[str, Any], overrides: Overrides | None = None
             clip_names=CLIPS,
             checks=lambda agent: template_faults(agent, protocols),
         )
-        return Ensemble.rehearse(plan, protocols)
+        return Ensemble.rehearse(plan, protocols, own_cases=own_cases)
     except Faulty as faulty:
         refuse(faulty)
 
@@ -48,5 +53,5 @@ def refuse(faulty: Faulty) -> NoReturn:
 
 
 def in_colour(stream: Any) -> bool:
-    """Whether to colour what goes to `stream`: a terminal, and NO_COLOR is not set."""
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+    """Whether to colour `stream`, and to rewrite lines on it: a terminal, as standard output is, and no NO_COLOR."""
+    return bool(stream.isatty() and sys.stdout.isatty()) and not os.environ.get("NO_COLOR")

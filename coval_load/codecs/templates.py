@@ -79,8 +79,7 @@ class Template:
 
         Raises `TemplateError` for a name that isn't allowed and for text that no values make JSON.
         """
-        is_allowed = _predicate(allowed)
-        template = cls(name, tuple(_merged(_parts(text, name, is_allowed))))
+        template = cls(name, tuple(_merged(_parts(text, name, _Names.of(allowed)))))
         for probe in _PROBES:
             template._prove(probe)
         return template
@@ -150,11 +149,11 @@ class JsonTemplate:
     @classmethod
     def parse(cls, value: Any, *, name: str, allowed: Allowed | None = None) -> "JsonTemplate":
         """Check the placeholders of `value`. Raises `TemplateError` for one that isn't allowed."""
-        is_allowed = _predicate(allowed)
+        known = _Names.of(allowed)
         try:
             for text in _strings(value):
                 for match in _PLACEHOLDER.finditer(text):
-                    _check_name(match[1].strip(), name, is_allowed)
+                    known.check(match[1].strip(), name)
         except RecursionError as error:
             raise TemplateError(name, None, _TOO_DEEP) from error
         return cls(name, value)
@@ -197,7 +196,7 @@ def fill_json(value: Any, values: Mapping[str, Any], *, name: str = "template") 
     return JsonTemplate.parse(value, name=name).fill(values)
 
 
-def _parts(text: str, template: str, is_allowed: Callable[[str], bool]) -> Iterator[_Part]:
+def _parts(text: str, template: str, known: "_Names") -> Iterator[_Part]:
     in_string = False
     end = 0
     for token in _TOKEN.finditer(text):
@@ -206,7 +205,7 @@ def _parts(text: str, template: str, is_allowed: Callable[[str], bool]) -> Itera
         if token[1] is None:
             continue
         name = token[1].strip()
-        _check_name(name, template, is_allowed)
+        known.check(name, template)
         yield _utf8(text[end : token.start()], template)
         yield _Slot(name, Path.parse(name), quoted=in_string)
         end = token.end()
@@ -234,21 +233,28 @@ def _utf8(text: str, template: str) -> bytes:
         raise TemplateError(template, None, f"expected text; character {error.start} is half of one") from error
 
 
-def _predicate(allowed: Allowed | None) -> Callable[[str], bool]:
-    if allowed is None:
-        return lambda _: True
-    if callable(allowed):
-        return allowed
-    names = frozenset(allowed)
-    roots = tuple(name.removesuffix("*") for name in names if name.endswith(".*"))
-    return lambda name: name in names or name.startswith(roots)
+@attrs.frozen
+class _Names:
+    """`Allowed`, with words for it."""
 
+    is_known: Callable[[str], bool]
+    expected: str = "nothing is put in here"
 
-def _check_name(placeholder: str, template: str, is_allowed: Callable[[str], bool]) -> None:
-    if not _NAME.fullmatch(placeholder):
-        raise TemplateError(template, placeholder, "expected a name, or names joined by dots, in the braces")
-    if not is_allowed(placeholder):
-        raise TemplateError(template, placeholder, "no such name; nothing is put in here")
+    @classmethod
+    def of(cls, allowed: Allowed | None) -> "_Names":
+        if allowed is None:
+            return cls(lambda _: True)
+        if callable(allowed):
+            return cls(allowed)
+        names = tuple(allowed)
+        roots = tuple(name.removesuffix("*") for name in names if name.endswith(".*"))
+        return cls(lambda name: name in names or name.startswith(roots), f"expected one of {', '.join(names)}")
+
+    def check(self, placeholder: str, template: str) -> None:
+        if not _NAME.fullmatch(placeholder):
+            raise TemplateError(template, placeholder, "expected a name, or names joined by dots, in the braces")
+        if not self.is_known(placeholder):
+            raise TemplateError(template, placeholder, f"no such name; {self.expected}")
 
 
 def _look_up(path: Path, values: Mapping[str, Any], template: str) -> Any:

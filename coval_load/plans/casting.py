@@ -2,7 +2,7 @@
 
 import mimetypes
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from coval_load.actors.chat import ChatConversation
 from coval_load.actors.clips import ClipShelf, silence
 from coval_load.actors.connector import Connector
 from coval_load.actors.narration import Narrator
-from coval_load.actors.protocols import AgentProtocol
+from coval_load.actors.protocols import AgentProtocol, value_faults
 from coval_load.actors.services import Services
 from coval_load.actors.simulation import Conversation, Identity, Simulation
 from coval_load.actors.stereo_recording import StereoRecording
@@ -51,11 +51,17 @@ class Ensemble:
     personas: tuple[cast.Persona, ...]
 
     @classmethod
-    def rehearse(cls, plan: Plan, protocols: Mapping[str, AgentProtocol]) -> "Ensemble":
-        """Compile templates; decode, resample and encode every clip. Raises Faulty for a file that is no audio."""
+    def rehearse(cls, plan: Plan, protocols: Mapping[str, AgentProtocol], *, own_cases: bool = True) -> "Ensemble":
+        """Compile templates; decode, resample and encode every clip.
+
+        Raises Faulty for a file that is no audio, and for placeholders without a value in a test case; not for
+        those of `test_case.*` where the cases are not the user's own.
+        """
         shelf = ClipShelf()
         faults: list[Fault] = []
         roles = tuple(_role(plan, agent, protocols[agent.model_type], shelf, faults) for agent in plan.agents)
+        for at, role in enumerate(roles):
+            faults += [fault.under(f"agents[{at}]") for fault in _missing_values(plan, role, own_cases=own_cases)]
         if faults:
             raise Faulty(dict.fromkeys(faults))
         return cls(plan, roles, tuple(_persona(persona) for persona in plan.personas))
@@ -112,7 +118,7 @@ class Casting:
             connector=self.connectors[dealt.agent],
             open_dialect=role.form.open,
             make_conversation=make,
-            values=self._values(identity, role.agent, case),
+            values=_values(plan, self.run_id, identity.simulation_output_id, role.agent, case),
             ready_type=options.handshake_ready_message_type,
             requires_session_id=getattr(options, "handshake_requires_session_id", False),
             handshake_timeout_s=options.handshake_timeout_seconds,
@@ -146,18 +152,38 @@ class Casting:
         simulation.recording_started_at = trio.current_time()
         return self.open_recording(simulation.identity.simulation_output_id, simulation.recording_started_at)
 
-    def _values(self, identity: Identity, agent: Agent, case: cast.TestCase) -> dict[str, Any]:
-        sid = uuid.uuid5(uuid.NAMESPACE_OID, f"{identity.simulation_output_id}/stream").hex
-        return {
-            "run_id": self.run_id,
-            "simulation_output_id": identity.simulation_output_id,
-            "simulation_id": identity.simulation_output_id,
-            "stream_sid": f"MZ{sid}",
-            "call_sid": f"CA{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity.simulation_output_id}/call').hex}",
-            "agent": agent.attributes,
-            "test_case": {"id": case.id, **case.attributes},
-            "run_metadata": {"run_id": self.run_id, "plan": self.ensemble.plan.name},
-        }
+
+def _values(plan: Plan, run_id: str, identity_id: str, agent: Agent, case: cast.TestCase) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "simulation_output_id": identity_id,
+        "simulation_id": identity_id,
+        "stream_sid": f"MZ{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/stream').hex}",
+        "call_sid": f"CA{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/call').hex}",
+        "agent": agent.attributes,
+        "test_case": {"id": case.id, **case.attributes},
+        "run_metadata": {"run_id": run_id, "plan": plan.name},
+    }
+
+
+def _missing_values(plan: Plan, role: Role, *, own_cases: bool) -> Iterator[Fault]:
+    told: set[tuple[str, str]] = set()
+    for case in role.cases:
+        values = _values(plan, "", "", role.agent, case)
+        for placeholder, fault in value_faults(role.agent, role.form, values):
+            of_case = placeholder.startswith("test_case.")
+            if (fault.path, placeholder) in told or (of_case and not own_cases):
+                continue
+            told.add((fault.path, placeholder))
+            where = _WHERE_TO_LOOK.get(placeholder.partition(".")[0])
+            yield Fault(fault.path, f"{fault.message}: {where.format(case.id)}" if where else fault.message)
+
+
+_WHERE_TO_LOOK = {
+    "agent": "add it to the agent's attributes",
+    "test_case": "add it to the attributes of test case {}",
+    "run_metadata": "there are run_metadata.run_id and run_metadata.plan",
+}
 
 
 def _role(plan: Plan, agent: Agent, protocol: AgentProtocol, shelf: ClipShelf, faults: list[Fault]) -> Role:

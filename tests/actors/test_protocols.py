@@ -67,8 +67,8 @@ def test_faults_of_templates_name_their_field():
         custom_headers={"X": "{{nobody}}"},
         initialization_json={"id": "{{who.knows}}"},
     )
-    assert set(found) == {"metadata.send_audio_template", "metadata.custom_headers", "metadata.initialization_json"}
-    assert "nobody" in found["metadata.custom_headers"]
+    assert set(found) == {"metadata.send_audio_template", "metadata.custom_headers.X", "metadata.initialization_json"}
+    assert "nobody" in found["metadata.custom_headers.X"]
 
 
 def test_faults_of_http_first():
@@ -80,4 +80,4 @@ def test_faults_of_http_first():
         http_headers={"X": "{{nobody}}"},
         http_request_body={"x": ["{{neither}}"]},
     )
-    assert set(found) == {"metadata.http_headers", "metadata.http_request_body"}
+    assert set(found) == {"metadata.http_headers.X", "metadata.http_request_body"}

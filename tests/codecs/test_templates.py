@@ -73,7 +73,7 @@ def test_filling_in_two_steps_is_filling_at_once(first, second):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('{"text": "{{mesage}}"}', "{{mesage}}: no such name"),
+        ('{"text": "{{mesage}}"}', "{{mesage}}: no such name; expected one of message, agent.*"),
         ('{"text": "{{message.x}}"}', "{{message.x}}: no such name"),
         ('{"text": "{{agent}}"}', "{{agent}}: no such name"),
         ('{"text": "{{agents.x}}"}', "{{agents.x}}: no such name"),

@@ -69,6 +69,46 @@ def test_what_fills_the_templates():
     assert values["run_metadata"]["run_id"] == "run1"
 
 
+ACCOUNTS = [
+    {"id": "a", "turns": [{"type": "text", "text": "hi"}], "attributes": {"account": "1"}},
+    {"id": "b", "turns": [{"type": "text", "text": "hi"}]},
+    {"id": "c", "turns": [{"type": "text", "text": "hi"}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        (
+            {"initialization_json": {"a": "{{test_case.account}}"}},
+            "initialization_json: {{test_case.account}}: no such value in this simulation: "
+            "add it to the attributes of test case b",
+        ),
+        (
+            {"custom_headers": {"X-A": "{{agent.tem}}"}},
+            "custom_headers.X-A: {{agent.tem}}: no such value in this simulation: add it to the agent's attributes",
+        ),
+        (
+            {"send_template": '{"m": "{{message}}", "x": "{{run_metadata.x}}"}'},
+            "send_template: {{run_metadata.x}}: no such value in this simulation: "
+            "there are run_metadata.run_id and run_metadata.plan",
+        ),
+    ],
+)
+def test_a_placeholder_without_a_value_is_a_fault_before_anything_is_dialled(metadata, fault):
+    agent = CHAT | {"metadata": CHAT["metadata"] | metadata}
+    with pytest.raises(Faulty) as caught:
+        rehearse(CHAT, agent, cases=ACCOUNTS)
+    assert [str(one) for one in caught.value.faults] == [f"agents[1].metadata.{fault}"]
+
+
+@pytest.mark.parametrize("field", ["custom_headers", "http_headers", "http_request_body", "initialization_json"])
+def test_what_has_a_value_in_each_test_case_is_none(field):
+    names = ("run_id", "simulation_output_id", "simulation_id", "stream_sid", "call_sid", "agent.team", "test_case.id")
+    metadata = {field: {f"X-{at}": f"{{{{{name}}}}}" for at, name in enumerate(names)}}
+    rehearse(CHAT | {"metadata": CHAT["metadata"] | metadata}, cases=ACCOUNTS)
+
+
 def test_an_attribute_may_be_called_id():
     cases = [{"id": "x", "turns": [{"type": "text", "text": "hi"}], "attributes": {"id": "mine"}}]
     assert casting(rehearse(CHAT, cases=cases))(0).values["test_case"]["id"] == "mine"
