@@ -9,6 +9,7 @@ from websockets.client import ClientProtocol
 
 from coval_load.actors.http_first import SessionRequest, ask_for_url
 from coval_load.agents.authorization import authorization_headers
+from coval_load.agents.headers import can_be_sent
 from coval_load.codecs.templates import TemplateError, fill_json
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
@@ -78,12 +79,12 @@ class Connector:
 
 def _filled(headers: Mapping[str, str], values: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
     for header, template in headers.items():
-        value = _fill(template, values, name)
-        if not value.isprintable() or not value.isascii():
+        value = _fill(template, values, f"{name}.{header}")
+        if not can_be_sent(value):
             raise SimulationFailed(
                 ErrorKind.SETUP_FAILED,
-                f"expected printable ASCII in header {header} of {name}; a placeholder put other characters in: "
-                "look at the attributes it takes its value from",
+                f"expected ASCII without control characters in header {header} of {name}; a placeholder put others "
+                "in: look at the attributes it takes its value from",
             )
         yield header, value
 

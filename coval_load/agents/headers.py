@@ -17,7 +17,15 @@ WEBSOCKET_MANAGED = HTTP_MANAGED | {"host"}
 """Set by the WebSocket handshake itself (RFC 6455, section 4.1), as is every `Sec-WebSocket-*` header."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def can_be_sent(value: str) -> bool:
+    """Whether a header's value is ASCII without control characters (RFC 9110, section 5.5).
+
+    What lies beyond ASCII is obsolete there, and one server reads it as Latin-1, the next as UTF-8.
+    """
+    return bool(_VALUE.fullmatch(value))
 
 
 @attrs.frozen
@@ -36,15 +44,15 @@ class HeaderName:
 
 @attrs.frozen
 class HeaderValue:
-    """Latin-1 without control characters (RFC 9110, section 5.5): nothing that could begin a new header."""
+    """What `can_be_sent`: nothing that could begin a new header."""
 
     expected: str = ""
 
     def wrongs(self, value: str) -> Iterator[Wrong]:
         if "\r" in value or "\n" in value:
             yield _wrong("expected a header value on one line; got a line break in ***")
-        elif not _VALUE.fullmatch(value):
-            yield _wrong("expected a header value of Latin-1 text without control characters; got ***")
+        elif not can_be_sent(value):
+            yield _wrong("expected a header value of ASCII text without control characters; got ***")
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ _SHORTEST_EXCERPT = 80
 """A shorter text was not cut: it may well begin a secret, as an agent's name does a token with it in it."""
 
 _HEADERS = ("custom_headers", "http_headers")
+_PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 class Redactor:
@@ -111,12 +112,27 @@ def _secrets_of(agent: Agent) -> Iterator[str]:
     yield from credentials_of(options.get("authorization_header") or "")
     for key in _HEADERS:
         for value in (options.get(key) or {}).values():
-            # Credentials in a header are looked for without their scheme, too.
-            yield from (value, *credentials_of(value)) if " " in value else (value,)
+            yield from _header_secrets(value, agent.attributes)
     yield from keyed_secrets(options)
     yield from keyed_secrets(attrs.asdict(agent.body))
     for url in (options.get("endpoint"), options.get("http_url"), agent.body.endpoint):
         yield from _url_secrets(url or "")
+
+
+def _header_secrets(value: str, attributes: Mapping[str, Any]) -> Iterator[str]:
+    if not _PLACEHOLDER.search(value):
+        # Credentials in a header are looked for without their scheme, too.
+        yield from (value, *credentials_of(value)) if " " in value else (value,)
+        return
+    # It is filled for each simulation: what stays the same of it is a secret, and what attributes put in.
+    value = _PLACEHOLDER.sub(lambda found: f"{{{{{found[1].strip()}}}}}", value)
+    literals_and_names = _PLACEHOLDER.split(value.partition(" ")[2] or value)
+    yield from (literal.strip() for literal in literals_and_names[::2])
+    for name in literals_and_names[1::2]:
+        found: Any = {"agent": attributes}
+        for key in name.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        yield from _texts(found)
 
 
 def keyed_secrets(value: Any) -> Iterator[str]:

@@ -41,6 +41,26 @@ def test_every_secret_of_an_agent_is_known():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("value", "secrets"),
+    [
+        ("plain-sesame-{{run_id}}", {"plain-sesame-"}),
+        ("Bearer plain-sesame-{{ run_id }}.end-sesame", {"plain-sesame-", ".end-sesame"}),
+        ("{{agent.Other-Api-Key}}:{{agent.tokens.own}}", {":", "keyed-sesame", "own-sesame"}),
+        ("Bearer {{agent.nobody}}", set()),
+    ],
+)
+def test_of_a_header_that_is_filled_later_what_will_be_sent_is_a_secret(value, secrets):
+    body = {
+        "display_name": "x",
+        "model_type": "MODEL_TYPE_WEBSOCKET",
+        "attributes": {"Other-Api-Key": "keyed-sesame", "tokens": {"own": "own-sesame"}},
+        "metadata": {"endpoint": "wss://a.example/ws", "custom_headers": {"X-A": value}},
+    }
+    known = secrets_of(load_agent(body, options=OPTIONS, targets=Targets(), environ={}))
+    assert known - {"keyed-sesame"} == secrets - {"keyed-sesame"}
+
+
 def test_masked_gives_the_resolved_body_without_secrets():
     shown = masked(agent())
     text = json.dumps(shown)
