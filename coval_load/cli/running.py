@@ -69,6 +69,6 @@ def watched(ensemble: Ensemble) -> Watch:
                 send_lateness_p99_s=results.percentile(metrics.SEND_LATENESS, 99),
             )
 
-        await show_progress(snapshot, sys.stderr)
+        await show_progress(snapshot, sys.stderr, plain=not in_colour(sys.stderr))
 
     return watch

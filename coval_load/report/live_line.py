@@ -70,16 +70,18 @@ async def show_progress(
     stream: TextIO,
     interval: float | None = None,
     *,
+    plain: bool = False,
     terminal_width: Callable[[], int] = lambda: shutil.get_terminal_size().columns,
     environment: Mapping[str, str] = os.environ,
 ) -> None:
     """Show `snapshot()` on `stream` until cancelled, each `interval` seconds.
 
     On a terminal the line is rewritten in place four times a second and taken away at the end; a stream
-    that is none gets a plain line each 5 s. `NO_COLOR` set to anything turns colour and rewriting off.
+    that is none gets a plain line each 5 s. `plain`, or `NO_COLOR` set to anything, turns colour and
+    rewriting off.
     A stream that can't be written to any more (a pipe that was closed) ends the display, not the run.
     """
-    live = stream.isatty() and not environment.get("NO_COLOR")
+    live = stream.isatty() and not plain and not environment.get("NO_COLOR")
     every = interval if interval is not None else ON_TERMINAL_S if live else ELSEWHERE_S
     due = trio.current_time()
     try:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import subprocess
 
 import pytest
 import trio
@@ -26,10 +27,12 @@ def read_all(descriptor):
     return said.decode()
 
 
-async def in_a_terminal(*arguments, cwd, **env):
+async def in_a_terminal(*arguments, cwd, stdout=None, **env):
     ours, theirs = pty.openpty()
     env = environment(TERM="xterm", **env)
-    process = await trio.lowlevel.open_process([COMMAND, *arguments], cwd=cwd, env=env, stdout=theirs, stderr=theirs)
+    process = await trio.lowlevel.open_process(
+        [COMMAND, *arguments], cwd=cwd, env=env, stdout=theirs if stdout is None else stdout, stderr=theirs
+    )
     os.close(theirs)
     said = await trio.to_thread.run_sync(read_all, ours)
     return await process.wait(), said
@@ -44,6 +47,15 @@ async def test_run(tmp_path, env):
     assert "connection_closed" in said
     assert (ESCAPE in said) is not bool(env)
     assert ("\r\x1b[K" in said) is not bool(env)
+
+
+async def test_a_pipe_for_standard_output_makes_all_of_it_plain(tmp_path):
+    async with on_the_line(closes_on_everyone) as endpoint:
+        (tmp_path / "plan.json").write_text(json.dumps(chat_plan(endpoint, "hello")))
+        code, said = await in_a_terminal("run", "plan.json", cwd=tmp_path, stdout=subprocess.DEVNULL)
+    assert code == 3
+    assert "0/1 done" in said
+    assert ESCAPE not in said
 
 
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])

@@ -54,9 +54,9 @@ def test_a_line_never_wraps(width, colour):
     assert "\x1b" not in line
 
 
-async def shown(stream, seconds, environment=None, snapshot=lambda: EARLY, width=80):
+async def shown(stream, seconds, environment=None, snapshot=lambda: EARLY, width=80, plain=False):
     with trio.move_on_after(seconds):
-        await show_progress(snapshot, stream, terminal_width=lambda: width, environment=environment or {})
+        await show_progress(snapshot, stream, plain=plain, terminal_width=lambda: width, environment=environment or {})
     return stream.getvalue()
 
 
@@ -76,6 +76,10 @@ async def test_no_color_means_plain_lines(autojump_clock):
     text = await shown(Terminal(), 4, environment={"NO_COLOR": "1"}, snapshot=lambda: LATE)
     assert "\x1b" not in text
     assert text.count("\n") == 1
+
+
+async def test_plain_means_plain_lines(autojump_clock):
+    assert await shown(Terminal(), 4, plain=True) == "1s · 0 done · 0 failed · 5 running\n"
 
 
 async def test_the_width_is_asked_anew_for_each_line(autojump_clock):
