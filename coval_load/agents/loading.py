@@ -1,7 +1,6 @@
 """From a connect-an-agent body as written to an `Agent`, or to every fault in it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -15,9 +14,6 @@ from coval_load.faults import Fault, Faulty
 from coval_load.json_text import read_json
 from coval_load.limits import one_of
 from coval_load.strict import structure
-
-LARGEST_FILE = 12 * 1024 * 1024
-"""Bytes: `metadata` alone may have ten megabytes."""
 
 
 def no_checks(agent: Agent) -> Iterable[Fault]:
@@ -59,20 +55,6 @@ def load_agent(
     unset = {fault.path for fault in expanded.faults}
     kept = [fault for fault in found if fault in expanded.faults or fault.path not in unset]
     raise Faulty(Fault(fault.path, redactor.text(fault.message)).under(path) for fault in dict.fromkeys(kept))
-
-
-def read_agent_file(path: Path) -> Any:
-    """The body in a JSON file. Raises `Faulty` where the file can't be read or is no strict JSON."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise Faulty([Fault("", f"expected at most {LARGEST_FILE} bytes in {path}; got more")])
-        return read_json(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise Faulty([Fault("", f"expected a readable file at {path}; {error.strerror or error}")]) from None
-    except UnicodeDecodeError:
-        raise Faulty([Fault("", f"expected UTF-8 text in {path}; got other bytes")]) from None
-    except ValueError as error:
-        raise Faulty([Fault("", f"expected JSON in {path}; {error}")]) from None
 
 
 def _agent(body: Body, settled: Any, name: str | None, expanded: Expanded) -> Agent:

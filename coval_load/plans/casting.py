@@ -181,7 +181,7 @@ def _missing_values(plan: Plan, role: Role, *, own_cases: bool) -> Iterator[Faul
 
 _WHERE_TO_LOOK = {
     "agent": "add it to the agent's attributes",
-    "test_case": "add it to the attributes of test case {}",
+    "test_case": "add it to the attributes of test case {}, or name another test set",
     "run_metadata": "there are run_metadata.run_id and run_metadata.plan",
 }
 

@@ -9,8 +9,8 @@ from coval_load.faults import Fault, Faulty
 from coval_load.json_text import read_json, too_deep_message
 from coval_load.plans.yaml_text import read_yaml
 
-LARGEST = 10 * 1024 * 1024
-"""Bytes."""
+LARGEST = 32 * 1024 * 1024
+"""Bytes: an agent's `metadata`, `workflows` and `attributes` may have ten megabytes each."""
 
 
 def read_document(path: Path) -> Any:

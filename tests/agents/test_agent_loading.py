@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.agents.addresses import Targets
-from coval_load.agents.loading import load_agent, read_agent_file
+from coval_load.agents.loading import load_agent
 from coval_load.agents.model_types import ModelType
 from coval_load.agents.options.registry import OPTIONS
 from coval_load.agents.options.websocket import WebSocketOptions
@@ -155,32 +155,6 @@ def test_targets_are_lifted_by_the_plan():
     body = BODY | {"metadata": {"endpoint": "ws://127.0.0.1:8080/ws"}}
     assert load(body, targets=Targets(allow_plaintext=True, allow_private=True))
     assert len(faults(body)) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"{", "expected JSON in "),
-        (b'{"a": 1, "a": 1}', 'got "a" twice'),
-        (b"\xff\xfe", "expected UTF-8 text in "),
-        (b"[" * 100_000, "at most 100 levels"),
-    ],
-)
-def test_files_that_are_no_agents(tmp_path, content, message):
-    path = tmp_path / "agent.json"
-    path.write_bytes(content)
-    with pytest.raises(Faulty) as caught:
-        read_agent_file(path)
-    assert message in str(caught.value)
-
-
-def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path):
-    path = tmp_path / "agent.json"
-    for mark in (b"", b"\xef\xbb\xbf"):
-        path.write_bytes(mark + b'{"display_name": "x"}')
-        assert read_agent_file(path) == {"display_name": "x"}
-    with pytest.raises(Faulty, match=r"expected a readable file at .*No such file"):
-        read_agent_file(tmp_path / "nothing.json")
 
 
 JSON = st.recursive(

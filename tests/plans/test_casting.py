@@ -82,7 +82,7 @@ ACCOUNTS = [
         (
             {"initialization_json": {"a": "{{test_case.account}}"}},
             "initialization_json: {{test_case.account}}: no such value in this simulation: "
-            "add it to the attributes of test case b",
+            "add it to the attributes of test case b, or name another test set",
         ),
         (
             {"custom_headers": {"X-A": "{{agent.tem}}"}},

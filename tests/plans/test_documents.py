@@ -15,6 +15,16 @@ def test_the_suffix_says_what_it_is(tmp_path, name, content):
     assert read_document(tmp_path / name) == {"a": [1]}
 
 
+def test_a_byte_order_mark_is_no_content(tmp_path):
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": [1]}')
+    assert read_document(tmp_path / "a.json") == {"a": [1]}
+
+
+def test_a_body_as_large_as_its_parts_may_be(tmp_path):
+    (tmp_path / "a.json").write_text(f'{{"metadata": "{"x" * 10_000_000}", "workflows": "{"x" * 10_000_000}"}}')
+    assert len(read_document(tmp_path / "a.json")) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -23,6 +33,8 @@ def test_the_suffix_says_what_it_is(tmp_path, name, content):
         ("a.toml", b"a = ", "expected TOML in "),
         ("a.toml", b"a = " + b"[" * 50_000, "at most 100 levels"),
         ("a.json", b"{", "expected JSON in "),
+        ("a.json", b'{"a": 1, "a": 1}', 'got "a" twice'),
+        ("a.json", b"[" * 100_000, "at most 100 levels"),
         ("a.yaml", b"\xff", "expected UTF-8 text in "),
     ],
 )
