@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
@@ -119,6 +119,15 @@ def _secrets_of(agent: Agent) -> Iterator[str]:
         yield from _url_secrets(url or "")
 
 
+def header_attributes(agent: Agent, test_cases: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What headers such as `Bearer {{test_case.token}}` take from the attributes of test cases: secrets, too."""
+    options = _plain(agent.options)
+    headers = [value for key in _HEADERS for value in (options.get(key) or {}).values()]
+    names = [name for value in headers for name in _PLACEHOLDER.findall(value)]
+    for attributes in test_cases:
+        yield from _put_in(names, {"test_case": attributes})
+
+
 def _header_secrets(value: str, attributes: Mapping[str, Any]) -> Iterator[str]:
     if not _PLACEHOLDER.search(value):
         # Credentials in a header are looked for without their scheme, too.
@@ -128,9 +137,13 @@ def _header_secrets(value: str, attributes: Mapping[str, Any]) -> Iterator[str]:
     value = _PLACEHOLDER.sub(lambda found: f"{{{{{found[1].strip()}}}}}", value)
     literals_and_names = _PLACEHOLDER.split(value.partition(" ")[2] or value)
     yield from (literal.strip() for literal in literals_and_names[::2])
-    for name in literals_and_names[1::2]:
-        found: Any = {"agent": attributes}
-        for key in name.split("."):
+    yield from _put_in(literals_and_names[1::2], {"agent": attributes})
+
+
+def _put_in(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
+    for name in names:
+        found: Any = values
+        for key in name.strip().split("."):
             found = found.get(key) if isinstance(found, Mapping) else None
         yield from _texts(found)
 

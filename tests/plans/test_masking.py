@@ -1,0 +1,29 @@
+import json
+
+BODY = {
+    "display_name": "Chat",
+    "model_type": "MODEL_TYPE_CHAT_WEBSOCKET",
+    "attributes": {"team": "team-sesame"},
+    "metadata": {
+        "endpoint": "wss://a.example/chat",
+        "custom_headers": {"Authorization": "Bearer {{ test_case.user.token }}", "X-Team": "{{agent.team}}"},
+        "initialization_json": {"account": "{{test_case.account}}"},
+    },
+}
+CASES = [
+    {
+        "id": name,
+        "turns": [{"type": "text", "text": "hi"}],
+        "attributes": {"account": f"account-{name}", "user": {"token": f"token-{name}-sesame"}},
+    }
+    for name in "ab"
+]
+
+
+def test_what_test_cases_put_into_headers_is_a_secret_of_the_plan(load):
+    plan = load(agents=[BODY], test_set=CASES)
+    assert {"token-a-sesame", "token-b-sesame", "team-sesame"} <= plan.secrets
+    shown = json.dumps(plan.masked())
+    assert "sesame" not in shown
+    assert "account-a" in shown
+    assert plan.masked()["test_set"][0]["attributes"]["user"] == {"token": "***"}
