@@ -4,10 +4,10 @@ from collections import Counter
 from typing import Any
 
 import attrs
-import orjson
 
 from coval_load.codecs.events import AgentEventReceived, MessageIgnored
 from coval_load.engine import metrics
+from coval_load.engine.plain_json import dump_json
 from coval_load.engine.results import Results
 
 _MOST_EVENTS = 1_000
@@ -29,7 +29,7 @@ class Hearsay:
 
     def captured(self, event: AgentEventReceived, at: float) -> None:
         """Keep an event; at most 1,000 of them and 1 MiB are kept for one simulation."""
-        size = len(orjson.dumps(event.payload))
+        size = len(dump_json(event.payload))
         if len(self._events) >= _MOST_EVENTS or self._event_bytes + size > _MOST_EVENT_BYTES:
             if not self._events_left_out:
                 self._left_out_since = at

@@ -103,6 +103,8 @@ class Simulation:
     measures: Measures = attrs.field(init=False)
     hearsay: Hearsay = attrs.field(init=False)
     loss: Loss | None = attrs.field(default=None, init=False)
+    close_code: int | None = attrs.field(default=None, init=False)
+    """The agent's WebSocket close code, None where it sent none."""
     dialect: Dialect = attrs.field(init=False)
     _handshake: Handshake = attrs.field(init=False)
     _conversation: Conversation | None = attrs.field(default=None, init=False)
@@ -241,6 +243,7 @@ class Simulation:
         self.services.results.record(metrics.PING_TIME, seconds)
 
     def _ended(self, end: LinkEnd) -> None:
+        self.close_code = end.close_code
         if self.stage is not Stage.CLOSE:
             code = "no close frame" if end.close_code is None else f"code {end.close_code}"
             self.tell("the connection ended", code)
@@ -254,11 +257,6 @@ class Simulation:
 
     # The end
 
-    @property
-    def close_code(self) -> int | None:
-        """The agent's WebSocket close code, None where it sent none."""
-        return None if self._link is None or self._link.end is None else self._link.end.close_code
-
     def failure_of(self, error: BaseException) -> Failure:
         """What `error` is called in the row; what nobody foresaw is `internal`, and logged."""
         if not isinstance(error, SimulationFailed) or error.kind is ErrorKind.INTERNAL:
@@ -268,7 +266,10 @@ class Simulation:
         return Failure(ErrorKind.INTERNAL, self.stage, f"coval-load failed: {type(error).__name__}: {error}")
 
     def finished(self, outcome: Outcome) -> None:
-        """Let go of everything; whatever the stage, the socket is closed."""
+        """Let go of everything; whatever the stage, the socket is closed.
+
+        Also of what leads back here: a simulation that only the garbage collector can free stays for minutes.
+        """
         now = trio.current_time()
         if self._conversation is not None:
             self._conversation.finished(now)
@@ -283,6 +284,7 @@ class Simulation:
             count(metrics.MESSAGES_RECEIVED, link.messages_received)
             count(metrics.BYTES_SENT, link.bytes_sent)
             count(metrics.BYTES_RECEIVED, link.bytes_received)
+        self._conversation = self._link = self.loss = None
 
     def row(self) -> dict[str, Any]:
         """What stands in `simulations.jsonl`, but for times and outcome."""

@@ -173,6 +173,9 @@ class StereoRecording:
         self._hand_over(max(self._sample(now), self._written))
         self._closed = True
         self._writer.submit(self._wav.complete, self._written * _BYTES_PER_MOMENT)
+        # What is asked for its fault later need not hold on to minutes of sound.
+        self._caller, self._agent = _Side(), _Side()
+        self._waiting.clear()
 
     def _hand_over(self, end: int) -> None:
         if self._closed:

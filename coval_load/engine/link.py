@@ -297,6 +297,7 @@ class Link:
             self._socket.close()
             self._outbox.clear()
             self._closed.set()
+            self._protocol.parser.close()  # else only the garbage collector could free the two
 
 
 def _dropped(error: OSError | None) -> SimulationFailed:

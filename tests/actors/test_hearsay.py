@@ -1,3 +1,5 @@
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +40,15 @@ def test_where_even_the_first_is_too_large():
     hearsay = Hearsay(Results())
     hearsay.captured(event("x" * 2_000_000), 7.5)
     assert hearsay.rows(5.0) == [{"at": 2.5, "message_type": "", "event": None, "payload": {"left_out": 1}}]
+
+
+@pytest.mark.parametrize("levels", [200, 300, 1000])
+def test_one_nested_as_deep_as_json_is_read(levels):
+    payload = orjson.loads("[" * levels + "]" * levels)
+    hearsay = Hearsay(Results())
+    hearsay.captured(event(payload), 0.0)
+    (row,) = hearsay.rows(0.0)
+    assert row["payload"] == payload
 
 
 def test_nothing_came():
