@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -24,8 +25,10 @@ from coval_load.engine.wire import Socket
 _SEND_BUFFER_BYTES = 64 * 1024
 """A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
 
-_LONGEST_HEAD = 64 * 1024
-"""Bytes of an answer's headers that are looked at."""
+_LONGEST_ANSWER = 64 * 1024
+"""Bytes of a refusal that are read. `websockets` takes a megabyte, and half a minute for it in chunks of some bytes."""
+
+_STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: |$)")
 
 _OURS = {
     errno.EMFILE,
@@ -138,7 +141,17 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
             await trio.lowlevel.wait_writable(wire.raw)
         except OSError as error:
             raise _hung_up(error) from error
-    head = b""
+    answer = await _read_answer(wire, protocol)
+    fault = protocol.handshake_exc
+    if fault is not None:
+        raise _not_upgraded(fault if isinstance(fault, InvalidStatus) else _refusal_in(answer) or fault)
+    protocol.events.pop(0)  # the response itself; what came right behind it stays for the link
+    return protocol
+
+
+async def _read_answer(wire: Socket, protocol: ClientProtocol) -> bytes:
+    """Read until `protocol` knows what it is; returns what came, up to a bound."""
+    answer = b""
     while not protocol.events and protocol.handshake_exc is None:
         try:
             data = wire.recv(16 * 1024)
@@ -147,29 +160,37 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
             continue
         except OSError as error:
             raise _hung_up(error) from error
-        if data:
-            protocol.receive_data(data)
-            head = (head + data)[:_LONGEST_HEAD]
-            if _is_refusal_without_length(head):
-                protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
-        else:
+        if not data:
             protocol.receive_eof()
-            if not protocol.events:
+            if not protocol.events and _refusal_in(answer) is None:
                 raise _hung_up(None)
-    if protocol.handshake_exc is not None:
-        raise _not_upgraded(protocol.handshake_exc)
-    protocol.events.pop(0)  # the response itself; what came right behind it stays for the link
-    return protocol
+            continue
+        protocol.receive_data(data)
+        answer = (answer + data)[:_LONGEST_ANSWER]
+        is_long = len(answer) == _LONGEST_ANSWER and not protocol.events
+        if is_long or _is_refusal_without_length(answer):
+            protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
+    return answer
 
 
-def _is_refusal_without_length(head: bytes) -> bool:
-    """Whether `head` has all headers of an answer other than 101 that do not say how long its body is."""
-    lines = head.partition(b"\r\n\r\n")
-    if not lines[1]:
+def _is_refusal_without_length(answer: bytes) -> bool:
+    """Whether `answer` has all headers of one other than 101 that do not say how long its body is."""
+    refusal = _refusal_in(answer)
+    if refusal is None:
         return False
-    status, *headers = lines[0].lower().split(b"\r\n")
-    says_length = any(header.startswith((b"content-length:", b"transfer-encoding:")) for header in headers)
-    return not says_length and status.split(b" ")[1:2] != [b"101"]
+    headers = refusal.response.headers
+    return "Content-Length" not in headers and "Transfer-Encoding" not in headers
+
+
+def _refusal_in(answer: bytes) -> InvalidStatus | None:
+    """What an answer other than 101 says as far as it came, with no regard to how long it says it is."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode("iso-8859-1").split("\r\n")
+    code = _STATUS.match(status)
+    if not end or not code or code[1] == "101":
+        return None
+    headers = Headers((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    return InvalidStatus(Response(int(code[1]), "", headers, body))
 
 
 def _set_headers(onto: Headers, headers: Sequence[tuple[str, str]]) -> None:
@@ -243,7 +264,7 @@ def _not_upgraded(error: Exception) -> SimulationFailed:
         return SimulationFailed(
             ErrorKind.RATE_LIMITED, f"expected 101 Switching Protocols; got {answer}: lower the concurrency"
         )
-    moved = f": it points to {response.headers['Location']}" if "Location" in response.headers else ""
+    moved = f": it points to {places[0][:200]}" if (places := response.headers.get_all("Location")) else ""
     return SimulationFailed(
         ErrorKind.UPGRADE_REFUSED,
         f"expected 101 Switching Protocols; got {answer}{moved}: check the endpoint's path, and that it takes upgrades",

@@ -124,6 +124,33 @@ async def test_a_refusal_of_no_stated_length_on_a_connection_kept_open(dialler):
     assert "401 Unauthorized" in message
 
 
+def chunked(count):
+    return b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n" + b"4\r\nno! \r\n" * count
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        (chunked(200_000), DENIED, ["403 Forbidden", "no! "]),
+        (http("401 Who", body=b"x" * 3_000_000), DENIED, ["401 Unauthorized", "xxx"]),
+        (b"HTTP/1.1 401 Who\r\nContent-Length: 999999999999\r\n\r\nwho", DENIED, ["401 Unauthorized", "who"]),
+        (b"HTTP/1.1 429 Slow\r\nContent-Length: 10\r\n\r\nslow", ErrorKind.RATE_LIMITED, ["429", "slow"]),
+        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", REFUSED, ["500 Internal"]),
+        (b"HTTP/1.0 403 No\r\n\r\nold", DENIED, ["403 Forbidden", "old"]),
+        (http("302 Found", "Location: wss://one/", "Location: wss://two/"), REFUSED, ["points to wss://one/"]),
+        (b"HTTP/1.1 101 Switch\r\n" + b"X-Much: more\r\n" * 100_000, REFUSED, ["valid HTTP response"]),
+    ],
+)  # fmt: skip
+async def test_a_refusal_has_its_name_however_long_it_is(dialler, answer, kind, said):
+    async with agent(answering(answer)) as here:
+        with trio.fail_after(1):  # reading the first to its end took half a minute
+            got, message = await failure_of(dialler, f"ws://127.0.0.1:{here.port}/talk")
+    assert got is kind
+    for words in said:
+        assert words in message
+    assert len(message) < 500
+
+
 async def test_a_secret_query_is_in_no_message(dialler):
     async with agent(answering(http("403 No"))) as here:
         _, message = await failure_of(dialler, f"ws://127.0.0.1:{here.port}/talk?token=s3cret")
