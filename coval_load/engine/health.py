@@ -40,6 +40,10 @@ async def watch_generator(results: Results) -> None:
                 if wake_up % ROLL_EVERY == 0:
                     watch.look(pauses)
         finally:
+            now = trio.current_time()
+            while due < now:  # the run may end in a stall
+                results.record(metrics.LOOP_LAG, now - due)
+                due += LAG_EVERY_S
             watch.look(pauses)
 
 

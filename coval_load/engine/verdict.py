@@ -17,6 +17,8 @@ FRAMES_SKIPPED_INVALID = 0.01
 """One frame in a hundred left out: the caller's speech is no longer what the plan says."""
 CPU_SHARE_DEGRADED = 0.9
 """Of one core; the event loop is one thread, so above this the next simulation makes all of them late."""
+CPU_WATCHED_AT_LEAST_S = 1.0
+"""Each run begins with work: the share of less says nothing of the rest."""
 SAMPLES_AT_LEAST = 20
 """A 99th percentile of fewer is one hiccup at the start."""
 
@@ -112,7 +114,7 @@ def _reasons_for_doubt(evidence: Evidence) -> Iterator[str]:
     if LOOP_LAG_INVALID_S >= _lag(evidence) > LOOP_LAG_DEGRADED_S:
         yield _late("the generator woke up", _lag(evidence), LOOP_LAG_DEGRADED_S)
     share = evidence.vitals.cpu_share or 0.0
-    if share > CPU_SHARE_DEGRADED:
+    if share > CPU_SHARE_DEGRADED and evidence.vitals.watched_s >= CPU_WATCHED_AT_LEAST_S:
         yield (
             f"expected the generator to use at most {CPU_SHARE_DEGRADED:.0%} of a core, got {share:.0%}; "
             "lower the concurrency or use more machines"

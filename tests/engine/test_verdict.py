@@ -37,6 +37,7 @@ def test_a_calm_generator_is_valid():
         ({"frames_skipped": 1, "frames_sent": 0}, "invalid", "got 1 beside 0 sent"),
         ({"vitals": Vitals(cpu_s=9.1, watched_s=10.0)}, "degraded", "of a core, got 91%"),
         ({"vitals": Vitals(cpu_s=9.0, watched_s=10.0)}, "valid", None),
+        ({"vitals": Vitals(cpu_s=0.5, watched_s=0.5)}, "valid", None),
         ({"loop_lag_p99_s": 9.0, "loop_lag_samples": 19}, "valid", None),
         ({"loop_lag_p99_s": 9.0, "loop_lag_samples": 20}, "invalid", "woke up 9000 ms late"),
         ({"send_lateness_p99_s": 9.0, "send_lateness_samples": 19}, "valid", None),
