@@ -54,7 +54,7 @@ class Timeline:
 
     def _print(self, when: str, what: str, detail: str) -> None:
         shown = self.redactor.text(detail)
-        shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in shown)
+        shown = _printable(shown)
         shown = shown if len(shown) <= _WIDTH else shown[:_WIDTH] + "…"
         line = f"{when}  {what}" + (f": {shown}" if what and shown else shown)
         try:
@@ -91,7 +91,8 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     if error is not None:
         click.echo(f"failed in stage {error['stage']} as {error['kind']}:", file=stream)
         indent = "  "
-        click.echo(textwrap.fill(error["message"], 100, initial_indent=indent, subsequent_indent=indent), file=stream)
+        message = _printable(error["message"])
+        click.echo(textwrap.fill(message, 100, initial_indent=indent, subsequent_indent=indent), file=stream)
     else:
         click.echo(f"{row['outcome']}: the agent can be tested", file=stream)
     for metric, seconds in row["metrics"].items():
@@ -102,4 +103,9 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
         if latency is not None:
             click.echo(f"  reply {number + 1:<10} {latency * 1000:9.1f} ms after the caller's turn", file=stream)
     for note in notes:
-        click.echo(f"note: {note}", file=stream)
+        click.echo(f"note: {_printable(note)}", file=stream)
+
+
+def _printable(text: str) -> str:
+    """What an agent sent must not move the cursor of whoever reads it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
