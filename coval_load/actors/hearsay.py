@@ -24,7 +24,7 @@ class Hearsay:
     _event_bytes: int = attrs.field(default=0, init=False)
     _events_left_out: int = attrs.field(default=0, init=False)
     _left_out_since: float = attrs.field(default=0.0, init=False)
-    _ignored_in_all: int = attrs.field(default=0, init=False)
+    _ignored_since_answer: int = attrs.field(default=0, init=False)
     _ignored: Counter[str] = attrs.field(factory=Counter, init=False)
 
     def captured(self, event: AgentEventReceived, at: float) -> None:
@@ -43,16 +43,23 @@ class Hearsay:
     def ignored(self, event: MessageIgnored) -> None:
         """Count a message that the agent's options give no meaning to."""
         self.results.count(metrics.MESSAGES_IGNORED)
-        self._ignored_in_all += 1
+        self._ignored_since_answer += 1
         if event.reason in self._ignored or len(self._ignored) < _MOST_REASONS:
             self._ignored[event.reason] += 1
+
+    def answered(self) -> None:
+        """A reply was heard: what was ignored before it explains no later silence."""
+        self._ignored.clear()
+        self._ignored_since_answer = 0
 
     def explain(self) -> str:
         """What came instead of what was waited for, most frequent first; empty if nothing did."""
         if not self._ignored:
             return ""
         counted = "; ".join(f"{reason} ({count}x)" for reason, count in self._ignored.most_common(3))
-        return f"{self._ignored_in_all} other messages came and were ignored: {counted}"
+        if self._ignored_since_answer == 1:
+            return f"1 other message came and was ignored: {next(iter(self._ignored))}"
+        return f"{self._ignored_since_answer} other messages came and were ignored: {counted}"
 
     def rows(self, origin: float) -> list[dict[str, Any]]:
         """The captured events, as in `simulations.jsonl`."""

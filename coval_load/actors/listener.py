@@ -25,6 +25,7 @@ YIELD_SILENCE_S = 0.25
 _SAMPLE_BYTES = 2
 # Audio is judged together up to so long after the last sound, which bounds what waits.
 _MOST_PENDING_S = 0.2
+_DEAF = "; see in its log whether it heard the caller, as send_audio_template, audio_encoding and the rates say it"
 
 _Message: TypeAlias = tuple[bytes, float, float]
 """Its PCM, when that plays from on, and until when what was queued before it played."""
@@ -356,7 +357,8 @@ class Listener:
         came = len(self._arrivals) - bisect_left(self._arrivals, anchor)
         audio = f"{came} audio messages came, none began an audible reply" if came else "no audio came"
         what = "; ".join(filter(None, (audio, self._explain())))
-        return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}")
+        hint = _DEAF if what == "no audio came" else ""
+        return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}{hint}")
 
     def _forget_arrivals(self, before: float) -> None:
         count = bisect_left(self._arrivals, before)

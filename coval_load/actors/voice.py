@@ -23,6 +23,9 @@ DIGIT_GAP_S = 0.1
 
 _BURST_FACTOR = 2.0
 _BURST_AUDIO_S = 1.0
+# So much less audio than speech is told, from so long a turn on. Half is what a doubled rate leaves.
+_GAPS_FACTOR = 2 / 3
+_GAPS_SPEECH_S = 1.0
 _BYTES_A_SAMPLE = 2
 
 
@@ -68,6 +71,7 @@ class VoiceConversation:
     _has_heard: bool = attrs.field(default=False, init=False)
     _interrupted: Entry | None = attrs.field(default=None, init=False)
     _bytes_heard: int = attrs.field(default=0, init=False)
+    _bytes_since: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         persona, simulation = self.persona, self.simulation
@@ -208,7 +212,7 @@ class VoiceConversation:
         if not taken.speaks and not self._has_heard:
             await self._hear_greeting()
             return
-        self._bytes_heard = 0
+        self._bytes_heard, self._bytes_since = 0, trio.current_time()
         reply = await self._listener.hear_reply(taken.anchor, self.simulation.services.timeouts.response_s)
         self._note_interrupted()
         entry = self._heard(reply)
@@ -245,6 +249,7 @@ class VoiceConversation:
 
     def _heard(self, reply: Reply) -> Entry:
         self._has_heard = True
+        self.simulation.hearsay.answered()
         self._over_at = reply.over_at
         self._due = reply.over_at + self.persona.wait_s
         simulation = self.simulation
@@ -253,6 +258,7 @@ class VoiceConversation:
         simulation.measures.turn(entry.metrics, metrics.AUDIO_UNDERRUN, reply.underrun_s)
         simulation.tell("the agent spoke", f"for {reply.ended_at - reply.onset_at:.2f} s")
         self._note_burst(reply)
+        self._note_gaps(reply)
         if self.recording is not None:
             self.recording.flush(trio.current_time())
         return simulation.transcript.add(entry)
@@ -280,6 +286,17 @@ class VoiceConversation:
             self.simulation.services.results.note(
                 f"{self.simulation.agent}: audio arrived faster than real time and pace_inbound_binary_audio is off, "
                 "so arrival counts as hearing and callers answer early: set it to true to play the audio out"
+            )
+
+    def _note_gaps(self, reply: Reply) -> None:
+        # Of an agent that speaks in real time, a rate or a channel count that is too high shows in nothing else.
+        heard_s = self._bytes_heard / _BYTES_A_SAMPLE / self.rate_hz
+        spoke_s = reply.ended_at - reply.onset_at
+        counted = reply.arrived_at >= self._bytes_since
+        if counted and spoke_s > _GAPS_SPEECH_S and heard_s < _GAPS_FACTOR * spoke_s:
+            self.simulation.services.results.note(
+                f"{self.simulation.agent}: its audio had gaps, with a third or more of a turn missing: if it speaks in "
+                "real time, check receive_sample_rate_hertz and receive_audio_channels"
             )
 
     def finished(self, now: float) -> None:

@@ -81,8 +81,9 @@ def _scheme(url: str, purpose: Purpose, targets: Targets) -> str | None:
     if scheme == secure or (scheme == plain and targets.allow_plaintext):
         return None
     got = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,15}", scheme) else "no scheme"
-    lift = "; set targets.allow_plaintext: true in the plan for a network of your own" if scheme == plain else ""
-    return f"expected {secure}://; got {got}{lift}"
+    lift = "set targets.allow_plaintext: true in the plan (or give --allow-plaintext) for a network of your own"
+    expected = f"{secure}:// or {plain}://" if targets.allow_plaintext else f"{secure}://"
+    return f"expected {expected}; got {got}" + (f"; {lift}" if scheme == plain else "")
 
 
 def _parts(url: str, targets: Targets) -> str | None:

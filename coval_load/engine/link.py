@@ -277,6 +277,8 @@ class Link:
         received = self._protocol.close_rcvd
         assert received is not None
         why = f" ({received.reason[:120]})" if received.reason else ""
+        if received.code == 1011:
+            why += ", an error within the agent: see its log"
         self._finish(
             SimulationFailed(
                 ErrorKind.CONNECTION_CLOSED,
@@ -295,9 +297,9 @@ class Link:
             self._released = True
             self._reactor.forget(self)
             self._socket.close()
+            self._protocol.parser.close()  # else only the garbage collector could free the two
             self._outbox.clear()
             self._closed.set()
-            self._protocol.parser.close()  # else only the garbage collector could free the two
 
 
 def _dropped(error: OSError | None) -> SimulationFailed:

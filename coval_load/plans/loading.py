@@ -45,6 +45,8 @@ def load_plan(
     there is, in the plan, its agents, its test set and the files they name; no message shows a secret.
     """
     raw: Any = read_document(source) if isinstance(source, Path) else dict(source)
+    if isinstance(raw, dict) and "model_type" in raw and "agents" not in raw:
+        raise Faulty([Fault("", "expected a plan; got an agent: run it with --agent, or name it in a plan's agents")])
     folder = source.absolute().parent if isinstance(source, Path) else Path().absolute()
     name = source.stem if isinstance(source, Path) else "load-test"
     expanded = _expand((overrides or Overrides()).applied(raw), environ)

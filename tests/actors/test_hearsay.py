@@ -73,3 +73,12 @@ def test_reasons_are_bounded_and_every_message_is_counted(numbers):
     assert len(hearsay._ignored) <= 20
     assert hearsay.results.counted(metrics.MESSAGES_IGNORED) == len(numbers)
     assert hearsay.explain().startswith(f"{len(numbers)} other" if numbers else "")
+
+
+def test_what_was_ignored_before_a_reply_explains_no_later_silence():
+    hearsay = Hearsay(Results())
+    hearsay.ignored(MessageIgnored("type 'echo'"))
+    assert hearsay.explain() == "1 other message came and was ignored: type 'echo'"
+    hearsay.answered()
+    assert hearsay.explain() == ""
+    assert hearsay.results.counted(metrics.MESSAGES_IGNORED) == 1

@@ -92,7 +92,7 @@ def test_private_hosts_are_refused_unless_the_plan_lifts_it(host):
 def test_plain_text_is_refused_unless_the_plan_lifts_it():
     assert check_url("ws://a.example/", "websocket", Targets(allow_plaintext=True)) is None
     assert check_url("http://a.example/", "http", Targets(allow_plaintext=True)) is None
-    assert check_url("wss://a.example/", "http", OPEN) == "Invalid HTTP URL: expected https://; got wss://"
+    assert check_url("wss://a.example/", "http", OPEN) == ("Invalid HTTP URL: expected https:// or http://; got wss://")
     assert check_url("https://a.example/x?y=z", "http", STRICT) is None
 
 

@@ -342,7 +342,7 @@ async def test_what_can_not_be_read(virtual_time, chat_with, message, told):
     ran = await chat_with(mumbles, "hello", timeouts={"response": "2s"})
     if told is None:
         assert ran.error["kind"] == "no_response"
-        assert "other messages came and were ignored" in ran.error["message"]
+        assert "1 other message came and was ignored: " in ran.error["message"]
         assert "text_message_type_values" in ran.error["message"]
     else:
         assert ran.error["kind"] == "invalid_message"

@@ -291,6 +291,20 @@ async def test_what_comes_faster_than_real_time(virtual_time, speak_with, tone_o
     assert paced or "set it to true" in ran.summary["notes"][0]
 
 
+@pytest.mark.parametrize(("rate_hz", "told"), [(RATE_HZ, False), (3 * RATE_HZ, True)])
+async def test_a_rate_that_is_too_high_shows_in_gaps(virtual_time, speak_with, tone_of, rate_hz, told):
+    async def speaks_in_real_time(call):
+        _, ended_at, _ = await call.listen_out()
+        await trio.sleep_until(ended_at + 0.6)
+        for _ in range(100):
+            await call.play(tone(FRAME_S))
+            await trio.sleep(FRAME_S)
+        await call.stay()
+
+    ran = await speak_with(speaks_in_real_time, tone_of(0.5), metadata={"receive_sample_rate_hertz": rate_hz})
+    assert any("check receive_sample_rate_hertz" in note for note in ran.summary["notes"]) is told
+
+
 async def test_stereo_in_json_is_heard_as_mono(virtual_time, speak_with, tone_of):
     async def speaks_stereo(call):
         _, ended_at, _ = await call.listen_out()

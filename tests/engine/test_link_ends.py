@@ -51,6 +51,7 @@ async def test_the_agent_closes(call, code, clean):
     assert end.failure.kind is ErrorKind.CONNECTION_CLOSED
     assert f"with code {code or 1005}" in end.failure.message
     assert ("(tired)" in end.failure.message) is bool(code)
+    assert ("see its log" in end.failure.message) is (code == 1011)
     assert call.owner.told == ["message", "end"]
     assert len(call.agent.said(Opcode.CLOSE)) == 1
     call.agent.flush()

@@ -146,6 +146,15 @@ def test_what_a_section_refuses(faults, given, fault):
     assert faults(**given)[0].startswith(fault)
 
 
+def test_an_agent_in_place_of_a_plan(folder):
+    (folder / "agent.json").write_text('{"display_name": "a", "model_type": "MODEL_TYPE_WEBSOCKET", "metadata": {}}')
+    with pytest.raises(Faulty) as caught:
+        load_plan(folder / "agent.json", environ={})
+    assert [str(fault) for fault in caught.value.faults] == [
+        "expected a plan; got an agent: run it with --agent, or name it in a plan's agents"
+    ]
+
+
 def test_a_plan_that_is_no_object(folder):
     (folder / "plan.json").write_text("[1]")
     with pytest.raises(Faulty, match="expected an object; got a list"):

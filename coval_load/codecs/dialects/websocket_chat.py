@@ -119,13 +119,15 @@ class WebSocketChat:
         if self._outbound and self._direction_path.segments:
             direction = value_text(self._direction_path.find(message))
             if direction != self._outbound:
-                return MessageIgnored(self._other_direction(direction))
+                # Where its type has no meaning either, that tells more: it may be what is awaited, misnamed.
+                known = message_type in self._text_types or message_type in self._event_types
+                if known or not self._type_path.segments:
+                    return MessageIgnored(self._other_direction(direction))
+                return MessageIgnored(self._other_type(message_type))
         if not self._type_path.segments or message_type in self._text_types:
             return self._read_text(message)
         if message_type is not None and message_type in self._event_types:
             return read_event(message_type, message)
-        if message_type is not None and message_type == self._ready_type:
-            return MessageIgnored(f"a second ready message, type {quoted(message_type)}")
         return MessageIgnored(self._other_type(message_type))
 
     def _read_text(self, message: Any) -> Event:
@@ -143,5 +145,9 @@ class WebSocketChat:
         return f"{came} at {where} where {expected} is looked for (outbound_direction_value)"
 
     def _other_type(self, message_type: str | None) -> str:
+        if self._ready_type and not self._is_ready:
+            return not_a(message_type, self._type_path, quoted(self._ready_type), "handshake_ready_message_type")
+        if message_type is not None and message_type == self._ready_type:
+            return f"a second ready message, type {quoted(message_type)}"
         expected = clipped(" or ".join(quoted(value) for value in sorted(self._text_types)))
         return not_a(message_type, self._type_path, expected, "text_message_type_values")

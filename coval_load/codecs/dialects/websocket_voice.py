@@ -217,6 +217,9 @@ class WebSocketVoice:
                 return (MessageIgnored(f"a second ready message, type {quoted(message_type)}"),)
         if self._audio_type in (message_type, ANY_TYPE):
             return self._read_audio(message)
+        if self._ready_type and not self._is_ready:
+            expected = quoted(self._ready_type)
+            return (MessageIgnored(not_a(message_type, self._type_path, expected, "handshake_ready_message_type")),)
         expected = quoted(self._audio_type)
         return (MessageIgnored(not_a(message_type, self._type_path, expected, "audio_message_type_value")),)
 

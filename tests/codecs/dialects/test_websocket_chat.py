@@ -119,7 +119,7 @@ TABLE = [
     (
         NESTED,
         '{"meta":{"kind":true}}',
-        ignored("type 'true' at 'meta.kind' is not '7' or 'reply' (text_message_type_values)"),
+        ignored("type 'true' at 'meta.kind' is not 'ready' (handshake_ready_message_type)"),
     ),
     (DIRECTED, '{"type":"message","text":"yo","direction":"outbound"}', TextReceived("yo")),
     (
@@ -133,6 +133,16 @@ TABLE = [
         ignored("no direction at 'direction' where 'outbound' is looked for (outbound_direction_value)"),
     ),
     (DIRECTED, '{"type":"session_ready","session_id":"s"}', ReadyReceived("s")),
+    (
+        DIRECTED,
+        '{"type":"ready","session_id":"s"}',
+        ignored("type 'ready' at 'type' is not 'session_ready' (handshake_ready_message_type)"),
+    ),
+    (
+        attrs.evolve(DIRECTED, handshake_ready_message_type=""),
+        '{"type":"error","text":"start first"}',
+        ignored("type 'error' at 'type' is not 'message' (text_message_type_values)"),
+    ),
     (
         LISTENING,
         '{"type":"typing"}',

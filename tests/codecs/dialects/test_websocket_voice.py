@@ -89,12 +89,17 @@ TABLE = [
     (
         MONO,
         chunk(b"", "audio"),
-        [MessageIgnored("type 'audio' at 'type' is not 'audio_chunk' (audio_message_type_value)")],
+        [MessageIgnored("type 'audio' at 'type' is not 'session_ready' (handshake_ready_message_type)")],
     ),
     (
         MONO,
         "[]",
-        [MessageIgnored("no type at 'type' where 'audio_chunk' is looked for (audio_message_type_value)")],
+        [MessageIgnored("no type at 'type' where 'session_ready' is looked for (handshake_ready_message_type)")],
+    ),
+    (
+        attrs.evolve(MONO, handshake_ready_message_type=""),
+        chunk(b"", "audio"),
+        [MessageIgnored("type 'audio' at 'type' is not 'audio_chunk' (audio_message_type_value)")],
     ),
     (MONO, '{"type":"audio_chunk"}', no_audio("nothing is there")),
     (MONO, '{"type":"audio_chunk","data":null}', no_audio("got null")),
