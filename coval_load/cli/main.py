@@ -2,6 +2,8 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -28,8 +30,15 @@ for command in (demo, run, check, reference_agent):
     cli.add_command(command)
 
 
+def _nowhere() -> TextIO:
+    """In place of an output that was closed before we began; Python has None there."""
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
 def main() -> None:
     """The entry point: exit codes as documented, whatever happens."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     try:
         cli.main(prog_name="coval-load", standalone_mode=False)
     except click.ClickException as error:

@@ -26,11 +26,16 @@ _SLUG_AT_MOST = 60
 
 @attrs.define
 class RunFolder:
-    """One run's folder. Made by `create`; the calls write small files and block for as long as that takes."""
+    """One run's folder. Made by `create`; the calls write small files and block for as long as that takes.
+
+    Error handling: what the disk does not take is not raised, as what was measured must be shown all the same;
+    after `finish`, `fault` says why `summary.json` and `run.json` are not there as they should be.
+    """
 
     path: Path
     name: str
     started_utc: datetime
+    fault: OSError | None = attrs.field(default=None, init=False)
     _run: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
@@ -75,14 +80,21 @@ class RunFolder:
             "ended": None,
             "exit_code": None,
         }
-        write_atomically(self.run_file, dump_json(self._run, indented=True))
+        self._write(self.run_file, self._run)
 
     def finish(self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int) -> dict[str, Any]:
         """Write `summary.json` and the end into `run.json`; returns the latter as written."""
-        write_atomically(self.summary_file, dump_json(dict(summary), indented=True))
+        self.fault = None
+        self._write(self.summary_file, dict(summary))
         self._run |= {"ended": iso_utc(ended_utc), "exit_code": exit_code}
-        write_atomically(self.run_file, dump_json(self._run, indented=True))
+        self._write(self.run_file, self._run)
         return dict(self._run)
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        try:
+            write_atomically(path, dump_json(content, indented=True))
+        except OSError as error:
+            self.fault = self.fault or error
 
 
 def create(out: Path | None, name: str, started_utc: datetime) -> RunFolder:

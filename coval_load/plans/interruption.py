@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 
 import attrs
 import trio
@@ -9,6 +10,13 @@ import trio
 from coval_load.engine.runner import Runner
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _heeded() -> tuple[signal.Signals, ...]:
+    """Also that the terminal is gone, unless `nohup` says not to mind."""
+    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        return _SIGNALS
+    return (*_SIGNALS, signal.SIGHUP)
 
 
 @attrs.define
@@ -21,7 +29,7 @@ class Interrupts:
 async def heed_interrupts(runner: Runner, task_status: trio.TaskStatus[Interrupts] = trio.TASK_STATUS_IGNORED) -> None:
     """Stop the runner at the first signal, cut it off at the second; runs until cancelled."""
     interrupts = Interrupts()
-    with trio.open_signal_receiver(*_SIGNALS) as signals:
+    with trio.open_signal_receiver(*_heeded()) as signals:
         task_status.started(interrupts)
         async for _ in signals:
             if interrupts.interrupted:
@@ -29,8 +37,10 @@ async def heed_interrupts(runner: Runner, task_status: trio.TaskStatus[Interrupt
                 continue
             interrupts.interrupted = True
             runner.stop()
-            print(
-                f"stopping: no new simulations; {runner.running} running ones have {runner.timeouts.grace_s:g} s to "
-                "finish (again to cut them off)",
-                file=sys.stderr,
-            )
+            with suppress(OSError, ValueError):  # who would have read it may have gone
+                print(
+                    f"stopping: no new simulations; {runner.running} running ones have {runner.timeouts.grace_s:g} s "
+                    "to finish (again to cut them off)",
+                    file=sys.stderr,
+                    flush=True,
+                )

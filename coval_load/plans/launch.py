@@ -100,6 +100,12 @@ async def run_plan(
         summary = results.summary()
         exit_code = exit_code_of(summary, interrupted)
         run = folder.finish(summary, datetime.now(UTC), exit_code)
+        if folder.fault is not None:
+            exit_code = EXIT_UNTRUSTED
+            summary["notes"].append(
+                f"expected to write summary.json to {folder.path}; got: {folder.fault.strerror or folder.fault}: "
+                "this is all there is of it"
+            )
         gc.unfreeze()
         gc.set_threshold(*collector)
     return Finished(summary, run, exit_code)
@@ -184,7 +190,7 @@ def _note_limits(plan: Plan, runner: Runner, results: Results) -> None:
             continue
         usual = limit == agent.model_type.most_at_once
         whose = f"what is usual for {agent.model_type}" if usual else "limits.per_agent of the plan"
-        advice = ": set limits.per_agent in the plan to raise it" if usual else ""
+        advice = ": set limits.per_agent in the plan (or give --per-agent) to raise it" if usual else ""
         results.note(f"{agent.name}: the limit of {limit} simulations at once ({whose}) held others back{advice}")
 
 

@@ -1,9 +1,10 @@
 """What is on disk: every row of a long run, and every row before a kill."""
 
 import json
+import shutil
 
 import trio
-from command import running
+from command import coval_load, running
 from in_process import chat_plan, on_the_line, run
 from processes import DEEP
 
@@ -67,3 +68,21 @@ async def test_a_kill_leaves_every_row_before_it(tmp_path):
     assert len({row["simulation_output_id"] for row in rows}) == len(rows)
     run_file = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run_file["ended"], run_file["exit_code"]) == (None, None)
+
+
+async def test_a_folder_that_is_gone_takes_no_result_from_sight(tmp_path):
+    (tmp_path / "run").mkdir()
+
+    async def spiteful(call):
+        await call.hear()
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        await call.say("gone")
+        await call.stay()
+
+    async with on_the_line(spiteful) as endpoint:
+        (tmp_path / "plan.json").write_text(json.dumps(plan_of_many(endpoint, simulations=1)))
+        done = await coval_load("run", "plan.json", "--out=run", cwd=tmp_path)
+    assert done.exit_code == 98
+    assert "1 simulation completed" in done.out
+    assert done.tells("expected to write summary.json to run; got: No such file or directory")
+    assert "Traceback" not in done.both

@@ -3,6 +3,7 @@ import signal
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from coval_load.engine.plan import Timeouts
 from coval_load.plans.interruption import heed_interrupts
@@ -21,6 +22,35 @@ class Runner:
 
     def cut(self):
         self.told.append("cut")
+
+
+async def test_nobody_there_to_read_it(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    runner = Runner()
+    async with trio.open_nursery() as nursery:
+        interrupts = await nursery.start(heed_interrupts, runner)
+        signal.raise_signal(signal.SIGHUP)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert (interrupts.interrupted, runner.told) == (True, ["stop"])
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_terminal_that_goes_is_not_minded_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        runner = Runner()
+        async with trio.open_nursery() as nursery:
+            interrupts = await nursery.start(heed_interrupts, runner)
+            signal.raise_signal(signal.SIGHUP)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert not interrupts.interrupted
+            nursery.cancel_scope.cancel()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
