@@ -1,6 +1,7 @@
 """The HTTP request that some agents want before the WebSocket (agent-docs 001 and 002, "HTTP-First Mode")."""
 
 import ssl
+import zlib
 from collections.abc import Callable, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -18,6 +19,8 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 MAX_ANSWER_BYTES = 1024 * 1024
 """A longer answer is refused: what is asked for is one URL."""
 
+
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 _KEEP_IDLE_S = 2.0
 """Shorter than the 5 s after which servers usually close: a request must not meet a connection just closing."""
@@ -96,6 +99,8 @@ async def _check_host(resolver: Resolver, url: str) -> None:
 
 async def _exchange(client: httpx.AsyncClient, request: SessionRequest) -> tuple[int, bytes]:
     headers = dict(request.headers)
+    if not any(name.lower() == "accept-encoding" for name in headers):
+        headers["Accept-Encoding"] = "gzip"
     content = None
     if request.body is not None:
         content = orjson.dumps(request.body)
@@ -106,16 +111,31 @@ async def _exchange(client: httpx.AsyncClient, request: SessionRequest) -> tuple
             received = bytearray()
             # Leaving the loop would leave the client's generators below it open; cancelled, they close.
             with trio.CancelScope() as enough:
-                async for chunk in response.aiter_bytes():
+                async for chunk in response.aiter_raw():
                     received += chunk
                     if len(received) > MAX_ANSWER_BYTES:
                         enough.cancel()
             if len(received) > MAX_ANSWER_BYTES:
                 raise _failed(f"expected at most {MAX_ANSWER_BYTES} bytes from {_shown(request)}; more came")
-            return response.status_code, bytes(received)
+            return response.status_code, _unpacked(request, response.headers.get("content-encoding", ""), received)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise _failed(f"expected an answer from {_shown(request)}; got: {reason}") from error
+
+
+def _unpacked(request: SessionRequest, encoding: str, packed: bytearray) -> bytes:
+    """The answer without its content encoding; the client's own way unpacks a bomb to its end."""
+    if encoding.lower() in ("", "identity"):
+        return bytes(packed)
+    try:
+        if encoding.lower() not in ("gzip", "deflate"):
+            raise zlib.error(f"content encoding {encoding[:40]!r}, for which it was not asked")
+        unpacked = zlib.decompressobj(_GZIP_OR_ZLIB).decompress(packed, MAX_ANSWER_BYTES + 1)
+    except zlib.error as error:
+        raise _failed(f"expected an answer from {_shown(request)} in gzip, or as it is; got: {error}") from error
+    if len(unpacked) > MAX_ANSWER_BYTES:
+        raise _failed(f"expected at most {MAX_ANSWER_BYTES} bytes from {_shown(request)}; more came")
+    return unpacked
 
 
 def _check_status(request: SessionRequest, status: int, text: bytes) -> None:

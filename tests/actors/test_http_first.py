@@ -1,7 +1,9 @@
 """The request before the WebSocket, against a server on the loopback, and the connector that fills it."""
 
-import gc
+import gzip
 import json
+import tracemalloc
+import zlib
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -147,13 +149,32 @@ async def test_any_other_answer_has_its_name(answer, kind, said):
         assert words in message
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_an_answer_that_is_not_compressed_as_it_says():
-    """httpx leaves its own generators to the garbage collector then, hence the filters."""
-    kind, message = await failure_of(http("200 OK", b"not gzip", "Content-Encoding: gzip"))
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+async def test_a_compressed_answer(pack):
+    async with answering(http("200 OK", pack(GOOD), "Content-Encoding: gzip")) as server:
+        assert await ask(server.url) == "wss://agent.example/s/1"
+    ((_, _, headers, _),) = server.requests
+    assert [value for name, value in headers if name == "accept-encoding"] == ["gzip"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, gzip"])
+async def test_an_answer_that_is_not_compressed_as_it_says(encoding):
+    kind, message = await failure_of(http("200 OK", b"not gzip", f"Content-Encoding: {encoding}"))
     assert kind is SETUP
     assert "expected an answer" in message
-    gc.collect()
+
+
+async def test_a_compressed_answer_is_unpacked_no_further_than_it_may_be_long():
+    bomb = gzip.compress(bytes(100_000_000))
+    tracemalloc.start()
+    try:
+        kind, message = await failure_of(http("200 OK", bomb, "Content-Encoding: gzip"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kind is SETUP
+    assert str(MAX_ANSWER_BYTES) in message
+    assert peak < 10_000_000
 
 
 async def test_an_answer_that_is_too_long():
