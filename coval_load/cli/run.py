@@ -21,6 +21,7 @@ from coval_load.plans.overrides import Overrides, plan_from_agent
 @click.option("--concurrency", type=click.IntRange(1), help="Simulations at once.")
 @click.option("--simulations", type=click.IntRange(1), help="How many in all.")
 @click.option("--duration", type=DURATION, help="Start no more after this long, such as 10m.")
+@click.option("--per-agent", type=click.IntRange(1), help="Simulations at once that one agent gets; chat: 8.")
 @reach_options
 @click.option("--record-audio", is_flag=True, help="Keep a stereo recording of each voice conversation.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed deals the same test cases.")
@@ -33,6 +34,7 @@ def run(
     concurrency: int | None,
     simulations: int | None,
     duration: float | None,
+    per_agent: int | None,
     ca_file: Path | None,
     allow_private: bool,
     allow_plaintext: bool,
@@ -49,6 +51,8 @@ def run(
     if plan is None and not agents:
         raise click.UsageError("expected a PLAN or --agent AGENT.json; got neither: see coval-load run --help")
     sections = reach_sections(ca_file, allow_private, allow_plaintext)
+    if per_agent is not None:
+        sections["limits"] = {"per_agent": per_agent}
     if record_audio:
         sections["record"] = {"audio": "all"}
     overrides = Overrides(

@@ -78,13 +78,14 @@ async def test_options_overrule_the_plan(tmp_path):
         plan["targets"] = {}
         cases = write(tmp_path, "cases.json", [{"id": "mine", "turns": [{"type": "text", "text": "mine"}]}])
         write(tmp_path, "plan.json", plan)
-        options = ["--simulations=3", "--concurrency=2", "--test-set", cases, "--seed=5", "--out=run", *LIFTED]
+        numbers = ["--simulations=3", "--concurrency=2", "--per-agent=12", "--seed=5"]
+        options = [*numbers, "--test-set", cases, "--out=run", *LIFTED]
         done = await coval_load("run", "plan.json", *options, cwd=tmp_path)
     assert done.exit_code == 0, done.both
     rows = list(read_rows(tmp_path / "run" / "simulations.jsonl"))
     assert [row["test_case"] for row in rows] == ["mine"] * 3
     resolved = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]
-    assert (resolved["load"]["concurrency"], resolved["seed"]) == (2, 5)
+    assert (resolved["load"]["concurrency"], resolved["seed"], resolved["limits"]) == (2, 5, {"per_agent": 12})
 
 
 async def test_run_with_nothing_but_an_agent(tmp_path, chat_agent):

@@ -32,7 +32,7 @@ class Crowd:
             {},
             8,
             ["in process: the limit of 8 simulations at once (what is usual for MODEL_TYPE_CHAT_WEBSOCKET) held others "
-             "back: set limits.per_agent in the plan to raise it"],
+             "back: set limits.per_agent in the plan (or give --per-agent) to raise it"],
         ),
         ({"per_agent": 3}, 3, ["in process: the limit of 3 simulations at once (limits.per_agent of the plan) held "
                                "others back"]),
