@@ -23,10 +23,15 @@ class Dialler:
         return "socket", "protocol"
 
 
+async def in_pieces(*pieces):
+    for piece in pieces:
+        yield piece
+
+
 def answer_all(asked):
     def answer(request):
         asked.append(request)
-        return httpx.Response(200, json={"url": "wss://session.example/1"})
+        return httpx.Response(200, content=in_pieces(b'{"url": ', b'"wss://session.example/1"}'))
 
     return httpx.AsyncClient(transport=httpx.MockTransport(answer))
 
