@@ -48,6 +48,7 @@ class ChatConversation:
         self._due = self._over_at = ready_at
         response_s = self.simulation.services.timeouts.response_s
         if self.persona.conversation_initiation == "wait_for_user":
+            self.simulation.tell_wait()
             greeting = await self._receiver.hear_greeting(ready_at, response_s)
             entry = self._heard(greeting)
             latency = max(greeting.first_at - ready_at, 0.0)
@@ -75,6 +76,7 @@ class ChatConversation:
             self._due = self._over_at = sent_at
             return
         late = sent_at - self._due
+        self.simulation.tell_wait()
         reply = await self._receiver.hear_reply(sent_at, response_s)
         entry = self._heard(reply)
         measure = self.simulation.measures.turn

@@ -18,6 +18,7 @@ from coval_load.actors.loss import Loss, worse
 from coval_load.actors.utterances import CallerSpeech, Floor, Utterance
 from coval_load.codecs.audio.onset import window_samples
 from coval_load.engine.doorbell import Doorbell
+from coval_load.engine.metronome import FRAME_S
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 END_SILENCE_S = 0.8
@@ -221,14 +222,15 @@ class Listener:
     def interrupted(self) -> Utterance | None:
         """What the agent was saying when the caller last barged in, as far as it went; None if nothing.
 
-        Final once the reply to the barge-in has been heard, and kept until the caller speaks again.
+        Final once the reply to the barge-in has been heard, and kept until the caller speaks again. An agent has
+        the frame with the caller's onset up to 20 ms before that sample is due, so it may have stopped already.
         """
         speech = self._floor.latest_caller_speech
         if speech is None or not speech.barge_in:
             return None
         came_in_at = speech.first_audible_at
         for utterance in self._heard().utterances(trio.current_time()):
-            if utterance.onset_at < came_in_at <= utterance.last_audible_at:
+            if utterance.onset_at < came_in_at <= utterance.last_audible_at + FRAME_S:
                 return self._snapshot(utterance)
         return None
 
@@ -238,11 +240,11 @@ class Listener:
         return next((self._snapshot(it) for it in utterances if it.onset_at == onset_at), None)
 
     def barge_in_stop_latency(self) -> float | None:
-        """From the caller's onset over the agent to the agent's last sample; None if it was silent."""
+        """From the caller's onset over the agent to the agent's last sample, at least 0; None if it was silent."""
         speech, utterance = self._floor.latest_caller_speech, self.interrupted()
         if speech is None or utterance is None:
             return None
-        return utterance.last_audible_at - speech.first_audible_at
+        return max(utterance.last_audible_at - speech.first_audible_at, 0.0)
 
     async def hear_onset(self, anchor: float, deadline_s: float, *, early: bool = False) -> Utterance:
         """The awaited reply as soon as it is heard to begin; else as `hear_reply`, errors included.

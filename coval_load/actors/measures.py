@@ -2,7 +2,7 @@
 
 import attrs
 
-from coval_load.engine.metrics import TWINNED
+from coval_load.engine.metrics import RESPONSE_LATENCY, TWINNED
 from coval_load.engine.results import Results
 
 _TWIN = {name: f"scheduled_{name}" for name in TWINNED}
@@ -13,6 +13,7 @@ class Measures:
     """`own` holds what was measured once for the whole simulation, in seconds."""
 
     results: Results
+    agent: str
     own: dict[str, float] = attrs.field(factory=dict)
 
     def once(self, metric: str, seconds: float, *, late: float = 0.0) -> None:
@@ -27,6 +28,8 @@ class Measures:
         """
         into[metric] = seconds
         self.results.record(metric, seconds)
+        if metric == RESPONSE_LATENCY:
+            self.results.agent(self.agent).latency.record(seconds)
         twin = _TWIN.get(metric)
         if twin is not None:
             into[twin] = seconds + late

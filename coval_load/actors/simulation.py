@@ -113,7 +113,7 @@ class Simulation:
     _late_s: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.measures = Measures(self.services.results)
+        self.measures = Measures(self.services.results, self.identity.agent)
         self.hearsay = Hearsay(self.services.results)
         self._handshake = Handshake(self.ready_type, self.requires_session_id, self.handshake_timeout_s, self.bell)
 
@@ -121,6 +121,10 @@ class Simulation:
     def agent(self) -> str:
         """The agent's name, under which its limit is kept."""
         return self.identity.agent
+
+    def tell_wait(self) -> None:
+        """Say for how long the agent is waited for."""
+        self.tell("waiting for the agent", f"at most {self.services.timeouts.response_s:g} s")
 
     def tell(self, what: str, detail: str = "", more: str = "") -> None:
         """Tell whoever watches this simulation closely."""

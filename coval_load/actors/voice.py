@@ -204,6 +204,7 @@ class VoiceConversation:
 
     async def _hear_greeting(self) -> None:
         ready_at = self._over_at
+        self.simulation.tell_wait()
         reply = await self._listener.hear_greeting(ready_at, self.simulation.services.timeouts.response_s)
         entry = self._heard(reply)
         self.simulation.measures.turn(entry.metrics, metrics.GREETING_LATENCY, reply.response_latency or 0.0)
@@ -213,6 +214,7 @@ class VoiceConversation:
             await self._hear_greeting()
             return
         self._bytes_heard, self._bytes_since = 0, trio.current_time()
+        self.simulation.tell_wait()
         reply = await self._listener.hear_reply(taken.anchor, self.simulation.services.timeouts.response_s)
         self._note_interrupted()
         entry = self._heard(reply)

@@ -16,6 +16,9 @@ HTTP_MANAGED = frozenset({"connection", "content-length", "transfer-encoding", "
 WEBSOCKET_MANAGED = HTTP_MANAGED | {"host"}
 """Set by the WebSocket handshake itself (RFC 6455, section 4.1), as is every `Sec-WebSocket-*` header."""
 
+SUBPROTOCOL = "sec-websocket-protocol"
+"""The one of them that is the user's: what the agent may choose from (RFC 6455, section 11.3.4)."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -38,7 +41,8 @@ class HeaderName:
     def wrongs(self, value: str) -> Iterator[Wrong]:
         if not _TOKEN.fullmatch(value):
             yield _wrong("expected a header name of letters, digits and !#$%&'*+-.^_`|~ (RFC 9110)")
-        if value.lower() in self.managed or value.lower().startswith("sec-websocket-"):
+        name = value.lower()
+        if name in self.managed or (name.startswith("sec-websocket-") and name != SUBPROTOCOL):
             yield _wrong("expected no header that the connection sets by itself; remove it")
 
 

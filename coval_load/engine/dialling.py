@@ -15,6 +15,7 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
+from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from coval_load.engine.link import MAX_MESSAGE_BYTES
@@ -29,6 +30,8 @@ _LONGEST_ANSWER = 64 * 1024
 """Bytes of a refusal that are read. `websockets` takes a megabyte, and half a minute for it in chunks of some bytes."""
 
 _STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: |$)")
+
+_SUBPROTOCOL_HEADER = "sec-websocket-protocol"
 
 _OURS = {
     errno.EMFILE,
@@ -129,7 +132,7 @@ async def _connect_to(address: Address) -> socket.socket:
 
 
 async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]]) -> ClientProtocol:
-    protocol = ClientProtocol(uri, max_size=MAX_MESSAGE_BYTES)
+    protocol = ClientProtocol(uri, subprotocols=_subprotocols(headers), max_size=MAX_MESSAGE_BYTES)
     request = protocol.connect()
     _set_headers(request.headers, headers)
     protocol.send_request(request)
@@ -171,6 +174,12 @@ async def _read_answer(wire: Socket, protocol: ClientProtocol) -> bytes:
         if is_long or _is_refusal_without_length(answer):
             protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
     return answer
+
+
+def _subprotocols(headers: Sequence[tuple[str, str]]) -> list[Subprotocol] | None:
+    """What a `Sec-WebSocket-Protocol` header offers (RFC 6455 section 11.3.4), for the answer to be held against."""
+    offered = [value for name, value in headers if name.lower() == _SUBPROTOCOL_HEADER]
+    return [Subprotocol(name.strip()) for value in offered for name in value.split(",") if name.strip()] or None
 
 
 def _is_refusal_without_length(answer: bytes) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.engine.by_agent import AgentTally
 from coval_load.engine.distribution import Distribution
 from coval_load.engine.outcome import ErrorKind, Outcome
 from coval_load.engine.verdict import Evidence, Vitals, verdict
@@ -36,6 +37,7 @@ class Results:
     _counts: dict[str, int] = attrs.field(init=False)
     _errors: dict[str, int] = attrs.field(factory=dict, init=False)
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
+    _agents: dict[str, AgentTally] = attrs.field(factory=dict, init=False)
 
     @frame_lateness.default
     def _record_lateness(self) -> Callable[[float], None]:
@@ -64,6 +66,10 @@ class Results:
         """Add to a counter of `metrics.COUNTERS`, or to `offered` or `started`."""
         self._counts[counter] += amount
 
+    def agent(self, name: str) -> AgentTally:
+        """What is counted of one agent."""
+        return self._agents.setdefault(name, AgentTally())
+
     def finished(self, outcome: Outcome) -> None:
         """Count a simulation that ended, by its status and its kind of error."""
         self._counts[outcome.status] += 1
@@ -80,7 +86,7 @@ class Results:
 
     def roll(self) -> None:
         """Count what has gathered. Called each second: it bounds the memory that gathering takes."""
-        for distribution in self._distributions.values():
+        for distribution in (*self._distributions.values(), *(tally.latency for tally in self._agents.values())):
             distribution.settle()
 
     def counted(self, counter: str) -> int:
@@ -125,6 +131,7 @@ class Results:
             "error_examples": dict(self._examples),
             "counters": counters,
             "metrics": {name: distribution.summary() for name, distribution in measured.items()},
+            "agents": {name: tally.summary() for name, tally in self._agents.items()},
             "thresholds": [],
             "generator": verdict(self.evidence()),
             "notes": list(self.notes),
@@ -141,6 +148,8 @@ class Results:
             self._counts[name] += amount
         for kind, amount in summary["errors"].items():
             self._errors[kind] = self._errors.get(kind, 0) + amount
+        for name, tally in summary["agents"].items():
+            self.agent(name).merge(tally)
         self._examples = dict(summary["error_examples"]) | self._examples
         for sentence in summary["notes"]:
             self.note(sentence)

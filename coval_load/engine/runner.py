@@ -205,6 +205,7 @@ class Runner:
 
     def _write(self, actor: Actor, outcome: Outcome, due: float, started_at: float | None) -> None:
         self.results.finished(outcome)
+        self.results.agent(actor.agent).finished(outcome)
         row = actor.row()
         left_queue_at = trio.current_time() if started_at is None else started_at
         row["metrics"] = {"queue_time": left_queue_at - due, **row["metrics"]}

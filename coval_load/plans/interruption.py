@@ -26,13 +26,19 @@ class Interrupts:
     interrupted: bool = False
 
 
-async def heed_interrupts(runner: Runner, task_status: trio.TaskStatus[Interrupts] = trio.TASK_STATUS_IGNORED) -> None:
-    """Stop the runner at the first signal, cut it off at the second; runs until cancelled."""
+async def heed_interrupts(
+    runner: Runner, patient: bool = True, task_status: trio.TaskStatus[Interrupts] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Stop the runner at the first signal, cut it off at the second, or at the first unless `patient`.
+
+    Runs until cancelled.
+    """
     interrupts = Interrupts()
     with trio.open_signal_receiver(*_heeded()) as signals:
         task_status.started(interrupts)
         async for _ in signals:
-            if interrupts.interrupted:
+            if interrupts.interrupted or not patient:
+                interrupts.interrupted = True
                 runner.cut()
                 continue
             interrupts.interrupted = True

@@ -148,11 +148,12 @@ async def _simulate(
             narrator,
         )
         runner = Runner(plan.load, plan.timeouts, plan.limits.per_agent, casting, results, write_row)
-        heed: Interrupts = await background.start(heed_interrupts, runner)
+        heed: Interrupts = await background.start(heed_interrupts, runner, narrator is None)
         if watch is not None:
             background.start_soon(watch, runner, results)
         await runner.run()
         _note_limits(plan, runner, results)
+        _note_cut_off(plan, results, heed.interrupted)
         if faults.count:
             results.note(
                 f"{faults.count} faults of coval-load itself: their tracebacks are in {folder.fault_file.name}"
@@ -181,6 +182,17 @@ def _connectors(plan: Plan, tls: ssl.SSLContext, http: httpx.AsyncClient) -> tup
         return check_url(url, "websocket", plan.targets)
 
     return tuple(Connector(agent.options, dialler, http, wrong_with) for agent in plan.agents)
+
+
+def _note_cut_off(plan: Plan, results: Results, interrupted: bool) -> None:
+    cancelled = results.counted(metrics.CANCELLED)
+    if interrupted:
+        results.note("the run was interrupted" + (f" and {cancelled} simulations were cut off" if cancelled else ""))
+    elif cancelled:
+        results.note(
+            f"{cancelled} simulations were not over when the duration and the grace period of "
+            f"{plan.timeouts.grace_s:g} s were: set timeouts.grace in the plan to what a conversation takes"
+        )
 
 
 def _note_limits(plan: Plan, runner: Runner, results: Results) -> None:

@@ -41,7 +41,7 @@ def summary_text(summary: Mapping[str, Any], run: Mapping[str, Any], colour: boo
     paint = _Paint(colour)
     parts = (
         _headline(summary, run, paint),
-        _table(summary["metrics"], paint),
+        _table(summary["metrics"], summary.get("agents", {}), paint),
         _errors(summary, paint),
         _generator(summary["generator"], summary["metrics"], paint),
         _notes(summary["notes"]),
@@ -81,14 +81,21 @@ def _took(run: Mapping[str, Any]) -> float | None:
     return (datetime.fromisoformat(run["ended"]) - datetime.fromisoformat(run["started"])).total_seconds()
 
 
-def _table(measured: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
+def _table(measured: Mapping[str, Any], agents: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
     shown = [name for name in _SHOWN if name in measured]
     if not shown:
         return
     yield paint(f"{'':24}{'count':>10}" + "".join(f"{column:>11}" for column in _COLUMNS), "dim")
     for name in shown:
-        entry = measured[name]
-        yield f"{name:24}{entry['count']:>10,}" + "".join(f"{duration(entry[c]):>11}" for c in _COLUMNS)
+        yield _row(name, measured[name])
+        if name == metrics.RESPONSE_LATENCY and len(agents) > 1:
+            for agent, tally in sorted(agents.items()):
+                if tally[name] is not None:
+                    yield _row(_one_line(f"  {agent}", 23), tally[name])
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> str:
+    return f"{name:24}{entry['count']:>10,}" + "".join(f"{duration(entry[c]):>11}" for c in _COLUMNS)
 
 
 def _errors(summary: Mapping[str, Any], paint: _Paint) -> Iterator[str]:

@@ -90,6 +90,19 @@ async def test_barge_in_stops_the_agent(autojump_clock):
     assert ears.interruptions == 0
 
 
+async def test_an_agent_that_stopped_within_the_frame_of_the_onset_was_interrupted(autojump_clock):
+    ears = listen()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream, ears, 0.5, loud(1.5))
+        nursery.start_soon(stream, ears, 2.8, loud(1.0))
+        await ears.hear_onset(0.0, 30.0)
+        await trio.sleep_until(1.9)
+        ears.caller_speaks(2.01, 2.7, barge_in=True)
+        await ears.hear_reply(2.7, 30.0)
+    assert ears.interrupted().last_audible_at == close_to(2.0 - SAMPLE_S)
+    assert ears.barge_in_stop_latency() == 0.0
+
+
 async def test_barge_in_parts_what_was_queued_already(autojump_clock):
     ears = listen()
     hear(ears, loud(2.3) + quiet(0.5) + loud(1.0))

@@ -265,3 +265,8 @@ def test_authorization_is_sent_once():
     (fault,) = faults(authorization_header="Bearer abc", custom_headers={"authorization": "Bearer abc"})
     assert fault.startswith("metadata.custom_headers.authorization: expected it once")
     assert load(authorization_header="X-API-Key abc", custom_headers={"Authorization": "Bearer abc"})
+
+
+def test_a_subprotocol_may_be_offered():
+    offer = {"Sec-WebSocket-Protocol": "chat.v2, chat.v1"}
+    assert load(custom_headers=offer).custom_headers == offer

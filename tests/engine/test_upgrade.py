@@ -43,6 +43,40 @@ async def test_the_request_and_its_headers(dialler):
     assert request.headers["Sec-WebSocket-Version"] == "13"
 
 
+@pytest.mark.parametrize("chosen", ["chat.v1", None])
+async def test_a_subprotocol_is_offered_and_held_to(dialler, chosen):
+    async def choose(stream, protocol, request):
+        response = protocol.accept(request)
+        if chosen is not None:
+            response.headers["Sec-WebSocket-Protocol"] = chosen
+        protocol.send_response(response)
+        await stream.send_all(b"".join(protocol.data_to_send()))
+        await stream.receive_some()
+
+    async with agent(choose) as here:
+        offer = [("Sec-WebSocket-Protocol", "chat.v2, chat.v1")]
+        wire, protocol = await dialler.dial(f"ws://127.0.0.1:{here.port}", offer)
+        wire.close()
+        (request,) = here.requests
+    assert request.headers["Sec-WebSocket-Protocol"] == "chat.v2, chat.v1"
+    assert protocol.subprotocol == chosen
+
+
+async def test_a_subprotocol_that_was_not_offered_is_refused(dialler):
+    async def choose(stream, protocol, request):
+        response = protocol.accept(request)
+        response.headers["Sec-WebSocket-Protocol"] = "other"
+        protocol.send_response(response)
+        await stream.send_all(b"".join(protocol.data_to_send()))
+        await stream.receive_some()
+
+    async with agent(choose) as here:
+        offer = [("Sec-WebSocket-Protocol", "chat.v1")]
+        kind, message = await failure_of(dialler, f"ws://127.0.0.1:{here.port}", offer)
+    assert kind is ErrorKind.UPGRADE_REFUSED
+    assert "other" in message
+
+
 async def test_no_two_requests_have_the_same_key(dialler):
     async with agent(accept) as here:
         for _ in range(5):

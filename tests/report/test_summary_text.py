@@ -118,3 +118,14 @@ def test_cancelled_simulations_are_told():
     results = Results()
     results.finished(Outcome("cancelled"))
     assert "0 simulations completed, 1 cancelled" in summary_text(results.summary(), RUN, colour=False)
+
+
+def test_several_agents_stand_below_what_they_make_together():
+    results = some_results()
+    for agent, seconds in (("voice", 1.5), ("chat", 0.333)):
+        results.agent(agent).latency.record(seconds)
+    lines = summary_text(results.summary(), RUN, colour=False).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("response_latency"))
+    assert lines[at + 1].split()[:3] == ["chat", "1", "333"]
+    assert lines[at + 2].split()[:3] == ["voice", "1", "1.50"]
+    assert all(len(line) <= 80 for line in lines)
