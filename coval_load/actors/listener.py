@@ -239,6 +239,11 @@ class Listener:
         utterances = self._heard().utterances(trio.current_time())
         return next((self._snapshot(it) for it in utterances if it.onset_at == onset_at), None)
 
+    def heard(self) -> list[Utterance]:
+        """What the agent was heard to begin since the caller last began, as far as it went."""
+        now = trio.current_time()
+        return [self._snapshot(it) for it in self._heard().utterances(now) if it.onset_at <= now]
+
     def barge_in_stop_latency(self) -> float | None:
         """From the caller's onset over the agent to the agent's last sample, at least 0; None if it was silent."""
         speech, utterance = self._floor.latest_caller_speech, self.interrupted()

@@ -70,6 +70,7 @@ class VoiceConversation:
     _over_at: float = attrs.field(default=0.0, init=False)
     _has_heard: bool = attrs.field(default=False, init=False)
     _interrupted: Entry | None = attrs.field(default=None, init=False)
+    _noted: dict[float, Entry] = attrs.field(factory=dict, init=False)
     _bytes_heard: int = attrs.field(default=0, init=False)
     _bytes_since: float = attrs.field(default=0.0, init=False)
 
@@ -192,6 +193,7 @@ class VoiceConversation:
 
     def _come_in(self, first_at: float, last_at: float, *, barge_in: bool) -> None:
         self._note_end()  # what is over by now the listener is about to forget
+        self._note_unasked()
         self._listener.caller_speaks(first_at, last_at, barge_in=barge_in)
 
     async def _wait(self, due: float) -> None:
@@ -234,7 +236,7 @@ class VoiceConversation:
         self._note_interrupted()
         self._has_heard = True
         self.simulation.tell("the agent speaks", "the caller is going to interrupt")
-        entry = self.simulation.transcript.add(Entry("assistant", None, utterance.onset_at))
+        entry = self._entry(utterance.onset_at)
         if early:
             latency = max(utterance.onset_at - taken.anchor, 0.0)
             self.simulation.measures.turn(entry.metrics, metrics.GREETING_LATENCY, latency)
@@ -255,21 +257,35 @@ class VoiceConversation:
         self._over_at = reply.over_at
         self._due = reply.over_at + self.persona.wait_s
         simulation = self.simulation
-        entry = Entry("assistant", None, reply.onset_at, reply.ended_at, reply.messages)
-        entry.interrupted_caller = reply.began_over_caller
+        entry = self._entry(reply.onset_at)
+        entry.end, entry.messages, entry.interrupted_caller = reply.ended_at, reply.messages, reply.began_over_caller
         simulation.measures.turn(entry.metrics, metrics.AUDIO_UNDERRUN, reply.underrun_s)
         simulation.tell("the agent spoke", f"for {reply.ended_at - reply.onset_at:.2f} s")
         self._note_burst(reply)
         self._note_gaps(reply)
         if self.recording is not None:
             self.recording.flush(trio.current_time())
-        return simulation.transcript.add(entry)
+        return entry
+
+    def _entry(self, onset_at: float) -> Entry:
+        """What the transcript has of the utterance that began then; it may have been noted before it was waited for."""
+        if onset_at not in self._noted:
+            self._noted[onset_at] = self.simulation.transcript.add(Entry("assistant", None, onset_at))
+        return self._noted[onset_at]
 
     def _note_end(self) -> None:
         entry = self._interrupted
         utterance = None if entry is None else self._listener.said(entry.start)
         if entry is not None and utterance is not None:
             entry.end, entry.messages = utterance.last_audible_at, utterance.messages
+
+    def _note_unasked(self) -> None:
+        """What the agent said that no turn waited for stands in the transcript too."""
+        for utterance in self._listener.heard():
+            if utterance.onset_at not in self._noted:
+                entry = self._entry(utterance.onset_at)
+                entry.end, entry.messages = utterance.last_audible_at, utterance.messages
+                entry.interrupted_caller = utterance.began_over_caller
 
     def _note_interrupted(self) -> None:
         self._note_end()
@@ -303,6 +319,7 @@ class VoiceConversation:
 
     def finished(self, now: float) -> None:
         """Stop the microphone, close the recording, and count."""
+        self._note_unasked()
         count = self.simulation.services.results.count
         count(metrics.AGENT_INTERRUPTIONS, self._listener.interruptions)
         if self._pacer is not None:

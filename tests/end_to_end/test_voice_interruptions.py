@@ -105,9 +105,25 @@ async def test_the_agent_interrupts_the_caller(virtual_time, speak_with, tone_of
     ran = await speak_with(butts_in, tone_of(3.0))
     assert ran.row["outcome"] == "completed"
     assert ran.summary["counters"]["agent_interruptions"] == 1
-    (reply,) = ran.turns("assistant")
+    backchannel, reply = ran.turns("assistant")
+    assert backchannel["interrupted_caller"] is True
+    assert backchannel["end"] - backchannel["start"] == pytest.approx(0.5, abs=EXACT)
     assert "interrupted_caller" not in reply
     assert ran.of_metric("response_latency") == [pytest.approx(0.6, abs=EXACT)]
+
+
+async def test_a_greeting_that_no_one_asked_for_is_in_the_transcript(virtual_time, speak_with, tone_of):
+    async def greets_all_the_same(call):
+        await call.next()
+        await call.play(tone(0.4))
+        await answers(call)
+
+    ran = await speak_with(greets_all_the_same, tone_of(2.0), tone_of(0.5))
+    assert [turn["role"] for turn in ran.row["transcript"]] == ["user", "assistant", "assistant", "user", "assistant"]
+    greeting = ran.row["transcript"][1]
+    assert greeting["end"] - greeting["start"] == pytest.approx(0.4, abs=EXACT)
+    assert "metrics" not in greeting
+    assert len(ran.of_metric("response_latency")) == 2
 
 
 async def test_an_answer_that_begins_over_the_caller_kept_no_one_waiting(virtual_time, speak_with, tone_of):
