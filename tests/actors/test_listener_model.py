@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from coval_load.actors.listener import Listener
 from coval_load.engine.doorbell import Doorbell
+from coval_load.engine.metronome import FRAME_S
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 RATE_HZ = 64
@@ -134,8 +135,9 @@ class Model:
 
     def stop_latency(self):
         first, _, barge_in = self.caller[-1]
-        over = [said.last - first for said in self.utterances() if said.first < first <= said.last]
-        return over[0] if barge_in and over else None
+        # The agent has the frame with the caller's onset up to 20 ms early, and may stop at once.
+        over = [said.last - first for said in self.utterances() if said.first < first <= said.last + FRAME_S * RATE_HZ]
+        return max(over[0], 0) if barge_in and over else None
 
     def agrees(self, turn, heard):
         """Check one turn against everything that has ever come."""
