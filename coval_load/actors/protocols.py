@@ -12,7 +12,6 @@ from coval_load.agents.model_types import ModelType
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.dialects import websocket_chat, websocket_voice
-from coval_load.codecs.dialects.interface import ChatFormat, VoiceFormat
 from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
 from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 from coval_load.faults import Fault
@@ -94,6 +93,3 @@ def connection_templates(options: Any) -> Iterator[tuple[str, Any]]:
         for header, value in (getattr(options, field, None) or {}).items():
             yield f"{field}.{step(header)}", value
     yield "http_request_body", getattr(options, "http_request_body", None)
-
-
-Format = VoiceFormat | ChatFormat

@@ -1,6 +1,5 @@
 """The command line of a reference agent, the same for `coval-load reference-agent` and `python -m`."""
 
-import math
 import os
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +8,7 @@ import attrs
 import click
 import trio
 
+from coval_load.limits import parse_duration
 from coval_load.reference.misbehaviour import KINDS, Misbehaviour
 from coval_load.reference.model_types import MODEL_TYPE
 from coval_load.reference.options import (
@@ -22,19 +22,14 @@ from coval_load.reference.options import (
 from coval_load.reference.run import Announcement, run_reference_agent
 
 RATES = click.Choice(["8000", "16000", "24000", "48000"])
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def duration(value: str | float) -> float:
     """`300ms`, `2s`, `10m`, `8h` -> seconds. Raises `click.BadParameter`."""
     if isinstance(value, float):
         return value
-    number = value.rstrip("msh")
-    try:
-        seconds = float(number) * UNITS[value[len(number) :]]
-    except (ValueError, KeyError):
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+    seconds = parse_duration(value)
+    if seconds is None:
         raise click.BadParameter(f"expected a duration such as 300ms, 2s or 10m; got {value!r}")
     return seconds
 
