@@ -9,9 +9,11 @@ import attrs
 
 from coval_load.agents.body import Agent
 from coval_load.agents.model_types import ModelType
+from coval_load.agents.options.chat import ChatOptions
+from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.websocket import WebSocketOptions
-from coval_load.codecs.dialects import websocket_chat, websocket_voice
+from coval_load.codecs.dialects import a2a, http_chat, websocket_chat, websocket_voice
 from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
 from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 from coval_load.faults import Fault
@@ -25,7 +27,7 @@ ENTRY_POINTS = "coval_load.dialects"
 class AgentProtocol:
     """How a model type is spoken with.
 
-    `options` is the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an
+    Over `transport` `http` the format is an `HttpChatFormat`, and the options name a `chat_endpoint`. `options` is the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an
     agent share; `check(format)` gives (field, what is wrong) and never raises.
     """
 
@@ -33,6 +35,7 @@ class AgentProtocol:
     options: type
     make_format: Callable[[Any], Any]
     check: Callable[[Any], list[tuple[str, str]]]
+    transport: Literal["websocket", "http"] = "websocket"
 
 
 def _fields_of(form: type) -> Callable[[Any], Any]:
@@ -52,6 +55,10 @@ _OURS: Mapping[str, AgentProtocol] = {
     ModelType.CHAT_WEBSOCKET: AgentProtocol(
         "chat", ChatWebSocketOptions, _fields_of(websocket_chat.WebSocketChatFormat), websocket_chat.check
     ),
+    ModelType.CHAT: AgentProtocol(
+        "chat", ChatOptions, _fields_of(http_chat.HttpAgentFormat), http_chat.check, transport="http"
+    ),
+    ModelType.CHAT_A2A: AgentProtocol("chat", ChatA2AOptions, _fields_of(a2a.A2AFormat), a2a.check, transport="http"),
 }
 
 

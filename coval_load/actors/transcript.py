@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import attrs
 
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "tool"]
 
 
 @attrs.define
@@ -12,7 +12,8 @@ class Entry:
     """One turn of one side. Times are of the Trio clock; `end` None while it goes on.
 
     `content` is None where the words are not known, as of a voice agent that is not transcribed. `kind` is
-    `speech`, or `dtmf` or `media`. `interrupted`: the caller barged in on it; `interrupted_caller`: it began
+    `speech`, or `dtmf` or `media`, or `tool_call` (`tool` has id, name and arguments) and `tool_result` (`tool` has
+    id and name). `chunks` is in how many pieces a streamed text came, `usage` the tokens it took. `interrupted`: the caller barged in on it; `interrupted_caller`: it began
     while the caller spoke.
     """
 
@@ -21,6 +22,9 @@ class Entry:
     start: float
     end: float | None = None
     messages: int | None = None
+    chunks: int | None = None
+    usage: dict[str, int | None] | None = None
+    tool: dict[str, str] | None = None
     metrics: dict[str, float] = attrs.field(factory=dict)
     kind: str = "speech"
     interrupted: bool = False
@@ -32,8 +36,14 @@ class Entry:
         row["end"] = None if self.end is None else self.end - origin
         if self.messages is not None:
             row["messages"] = self.messages
+        if self.chunks is not None:
+            row["chunks"] = self.chunks
         if self.kind != "speech":
             row["type"] = self.kind
+        if self.tool is not None:
+            row["tool"] = self.tool
+        if self.usage is not None:
+            row["usage"] = self.usage
         if self.interrupted:
             row["interrupted"] = True
         if self.interrupted_caller:

@@ -37,6 +37,12 @@ BYTES_SENT = "bytes_sent"
 BYTES_RECEIVED = "bytes_received"
 FRAMES_SENT = "frames_sent"
 FRAMES_SKIPPED = "frames_skipped"
+TOOL_CALLS = "tool_calls"
+INPUT_TOKENS = "input_tokens"
+OUTPUT_TOKENS = "output_tokens"
+RATE_LIMIT_WAITS = "rate_limit_waits"
+REQUESTS_RESENT = "requests_resent"
+ENDED_BY_AGENT = "ended_by_agent"
 AGENT_INTERRUPTIONS = "agent_interruptions"
 ROWS_LOST = "rows_lost"
 SAMPLES_CLAMPED = "samples_clamped"
@@ -49,6 +55,7 @@ TWINNED = (
     TTFB_AUDIO,
     RESPONSE_TIME,
     TURN_TIME,
+    TTFT,
     BARGE_IN_STOP_LATENCY,
     SIMULATION_TIME,
 )
@@ -86,7 +93,7 @@ def _twin(metric: Metric) -> Metric:
 _MEASURED = (
     Metric(QUEUE_TIME, "simulation due -> its place under the agent's limit was got"),
     Metric(SETUP_TIME, "HTTP-first or initialization request sent -> its answer read"),
-    Metric(CONNECT_TIME, "dial -> WebSocket upgrade done"),
+    Metric(CONNECT_TIME, "dial -> WebSocket upgrade done; over HTTP: dial of a new connection -> TCP and TLS done"),
     Metric(HANDSHAKE_TIME, "upgrade done -> ready message of the agent"),
     Metric(
         GREETING_LATENCY,
@@ -95,7 +102,7 @@ _MEASURED = (
     Metric(
         RESPONSE_LATENCY,
         "voice: the caller's last audible sample was due -> first audible sample of the agent; "
-        "chat: message sent -> first text",
+        "chat: message sent -> first text; over HTTP: of a reply that is not streamed, all of it",
     ),
     Metric(
         TTFB_AUDIO,
@@ -136,14 +143,20 @@ COUNTERS = {
     counter.name: counter
     for counter in (
         Counter(TURNS, "turns that the caller took"),
-        Counter(MESSAGES_SENT, "messages sent, frames of audio included"),
-        Counter(MESSAGES_RECEIVED, "messages received, frames of audio included"),
+        Counter(MESSAGES_SENT, "messages sent, frames of audio and HTTP requests included"),
+        Counter(MESSAGES_RECEIVED, "messages received, frames of audio and HTTP answers included"),
         Counter(MESSAGES_IGNORED, "readable messages that the agent's options give no meaning to"),
         Counter(BYTES_SENT, "bytes of messages sent, before WebSocket framing and TLS", "bytes"),
         Counter(BYTES_RECEIVED, "bytes of messages received, after WebSocket framing and TLS", "bytes"),
         Counter(FRAMES_SENT, "frames of the caller's audio handed to the kernel"),
         Counter(FRAMES_SKIPPED, "frames so late that they were left out"),
         Counter(AGENT_INTERRUPTIONS, "times the agent became audible while the caller still spoke"),
+        Counter(ENDED_BY_AGENT, "conversations that the agent ended before the caller's last turn"),
+        Counter(TOOL_CALLS, "tool calls that the agent made"),
+        Counter(INPUT_TOKENS, "tokens that the agent says it read"),
+        Counter(OUTPUT_TOKENS, "tokens that the agent says it wrote"),
+        Counter(RATE_LIMIT_WAITS, "answers with status 429 that were waited out, as `honor_retry_after` asks"),
+        Counter(REQUESTS_RESENT, "requests sent again because the agent had closed the idle connection"),
         Counter(ROWS_LOST, "lines of `simulations.jsonl` that the disk did not take"),
         Counter(SAMPLES_CLAMPED, "measurements above one hour, kept as one hour, or not a number, left out"),
     )

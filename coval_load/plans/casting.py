@@ -2,7 +2,8 @@
 
 import mimetypes
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,12 +15,15 @@ from coval_load.actors import persona as cast
 from coval_load.actors.chat import ChatConversation
 from coval_load.actors.clips import ClipShelf, silence
 from coval_load.actors.connector import Connector
+from coval_load.actors.http_call import HttpCall
+from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import Narrator
 from coval_load.actors.protocols import AgentProtocol, value_faults
 from coval_load.actors.services import Services
-from coval_load.actors.simulation import Conversation, Identity, Simulation
+from coval_load.actors.simulation import Call, Identity, Simulation
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.actors.voice import VoiceConversation
+from coval_load.actors.websocket_call import Conversation, WebSocketCall
 from coval_load.agents.body import Agent
 from coval_load.codecs.audio.files import AudioFileError
 from coval_load.engine.arrivals import deal
@@ -29,6 +33,9 @@ from coval_load.plans.schema import AnyTurn, AudioTurn, DtmfTurn, MediaTurn, Per
 
 OpenRecording = Callable[[str, float], StereoRecording]
 """Makes the recording of a simulation, given its id and the Trio clock's reading it starts with."""
+
+Way = Connector | HttpWay
+"""How the callers of one agent reach it, by the transport of its protocol."""
 
 
 @attrs.frozen(eq=False)
@@ -60,23 +67,27 @@ class Ensemble:
         shelf = ClipShelf()
         faults: list[Fault] = []
         roles = tuple(_role(plan, agent, protocols[agent.model_type], shelf, faults) for agent in plan.agents)
+        personas = tuple(_persona(persona) for persona in plan.personas)
         for at, role in enumerate(roles):
-            faults += [fault.under(f"agents[{at}]") for fault in _missing_values(plan, role, own_cases=own_cases)]
+            missing = _missing_values(plan, role, personas, own_cases=own_cases)
+            faults += [fault.under(f"agents[{at}]") for fault in missing]
+            if role.protocol.transport == "http":
+                faults += _not_asked(role, personas)
         if faults:
             raise Faulty(dict.fromkeys(faults))
-        return cls(plan, roles, tuple(_persona(persona) for persona in plan.personas))
+        return cls(plan, roles, personas)
 
 
 @attrs.define(eq=False)
 class Casting:
     """Makes simulation after simulation of an ensemble. `run_id` tells one run from another.
 
-    `connectors` has one for each agent, in order. `open_recording` None: nothing is recorded.
+    `ways` has one for each agent, in order. `open_recording` None: nothing is recorded.
     """
 
     ensemble: Ensemble
     services: Services
-    connectors: tuple[Connector, ...]
+    ways: tuple[Way, ...]
     run_id: str
     open_recording: OpenRecording | None = None
     narrator: Narrator | None = None
@@ -107,29 +118,61 @@ class Casting:
             test_case=case.id,
             persona=persona.name,
         )
-        options = role.agent.options
-
-        def make(simulation: Simulation) -> Conversation:
-            return self._conversation(simulation, role, case, persona, number)
-
+        values = _values(plan, self.run_id, identity.simulation_output_id, role.agent, case, persona)
+        way = self.ways[dealt.agent]
+        make_call: Callable[[Simulation], Call]
+        if isinstance(way, HttpWay):
+            make_call = partial(self._http_call, role, case, persona, way, values)
+        else:
+            make_call = partial(self._websocket_call, role, case, persona, way, values, number)
         return Simulation(
             identity=identity,
             services=self.services,
-            connector=self.connectors[dealt.agent],
-            open_dialect=role.form.open,
-            make_conversation=make,
-            values=_values(plan, self.run_id, identity.simulation_output_id, role.agent, case),
-            ready_type=options.handshake_ready_message_type,
-            requires_session_id=getattr(options, "handshake_requires_session_id", False),
-            handshake_timeout_s=options.handshake_timeout_seconds,
+            make_call=make_call,
             keeps_transcript=plan.recording.transcripts == "all",
             narrator=self.narrator,
         )
 
+    def _http_call(
+        self,
+        role: Role,
+        case: cast.TestCase,
+        persona: cast.Persona,
+        way: HttpWay,
+        values: Mapping[str, Any],
+        simulation: Simulation,
+    ) -> HttpCall:
+        return HttpCall(
+            simulation=simulation, way=way, open_dialect=role.form.open, persona=persona, case=case, values=values
+        )
+
+    def _websocket_call(
+        self,
+        role: Role,
+        case: cast.TestCase,
+        persona: cast.Persona,
+        connector: Connector,
+        values: Mapping[str, Any],
+        number: int,
+        simulation: Simulation,
+    ) -> WebSocketCall:
+        options = role.agent.options
+        return WebSocketCall(
+            simulation=simulation,
+            connector=connector,
+            open_dialect=role.form.open,
+            make_conversation=partial(self._conversation, role, case, persona, number),
+            values=values,
+            ready_type=options.handshake_ready_message_type,
+            requires_session_id=getattr(options, "handshake_requires_session_id", False),
+            handshake_timeout_s=options.handshake_timeout_seconds,
+        )
+
     def _conversation(
-        self, simulation: Simulation, role: Role, case: cast.TestCase, persona: cast.Persona, number: int
+        self, role: Role, case: cast.TestCase, persona: cast.Persona, number: int, call: WebSocketCall
     ) -> Conversation:
-        dialect: Any = simulation.dialect
+        simulation = call.simulation
+        dialect: Any = call.dialect
         turns = tuple(case.turns)
         if role.protocol.medium == "chat":
             return ChatConversation(simulation, dialect, persona, turns, role.agent.options.coalesce_timeout_seconds)
@@ -153,7 +196,9 @@ class Casting:
         return self.open_recording(simulation.identity.simulation_output_id, simulation.recording_started_at)
 
 
-def _values(plan: Plan, run_id: str, identity_id: str, agent: Agent, case: cast.TestCase) -> dict[str, Any]:
+def _values(
+    plan: Plan, run_id: str, identity_id: str, agent: Agent, case: cast.TestCase, persona: cast.Persona
+) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "simulation_output_id": identity_id,
@@ -162,26 +207,30 @@ def _values(plan: Plan, run_id: str, identity_id: str, agent: Agent, case: cast.
         "call_sid": f"CA{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/call').hex}",
         "agent": agent.attributes,
         "test_case": {"id": case.id, **case.attributes},
+        "persona": {"name": persona.name, **persona.initialization_parameters},
         "run_metadata": {"run_id": run_id, "plan": plan.name},
     }
 
 
-def _missing_values(plan: Plan, role: Role, *, own_cases: bool) -> Iterator[Fault]:
+def _missing_values(plan: Plan, role: Role, personas: Sequence[cast.Persona], *, own_cases: bool) -> Iterator[Fault]:
     told: set[tuple[str, str]] = set()
-    for case in role.cases:
-        values = _values(plan, "", "", role.agent, case)
+    pairs = [(case, personas[0]) for case in role.cases] + [(role.cases[0], persona) for persona in personas[1:]]
+    for case, persona in pairs:
+        values = _values(plan, "", "", role.agent, case, persona)
         for placeholder, fault in value_faults(role.agent, role.form, values):
             of_case = placeholder.startswith("test_case.")
             if (fault.path, placeholder) in told or (of_case and not own_cases):
                 continue
             told.add((fault.path, placeholder))
             where = _WHERE_TO_LOOK.get(placeholder.partition(".")[0])
-            yield Fault(fault.path, f"{fault.message}: {where.format(case.id)}" if where else fault.message)
+            named = where.format(case=case.id, persona=persona.name) if where else None
+            yield Fault(fault.path, f"{fault.message}: {named}" if named else fault.message)
 
 
 _WHERE_TO_LOOK = {
     "agent": "add it to the agent's attributes",
-    "test_case": "add it to the attributes of test case {}, or name another test set",
+    "test_case": "add it to the attributes of test case {case}, or name another test set",
+    "persona": "add it to the initialization_parameters of persona {persona}",
     "run_metadata": "there are run_metadata.run_id and run_metadata.plan",
 }
 
@@ -196,7 +245,10 @@ def _role(plan: Plan, agent: Agent, protocol: AgentProtocol, shelf: ClipShelf, f
         return cast.Turn(action, barge_in.after if barge_in else None, written.expects_reply)
 
     def case(written: TestCase) -> cast.TestCase:
-        return cast.TestCase(written.id, tuple(map(turn, written.turns)), written.attributes)
+        answers = tuple(
+            cast.ToolAnswer(answer.tool, answer.arguments, answer.result) for answer in written.tool_results
+        )
+        return cast.TestCase(written.id, tuple(map(turn, written.turns)), written.attributes, answers)
 
     return Role(agent, protocol, form, silence(form) if is_voice else b"", tuple(map(case, plan.test_cases)))
 
@@ -220,6 +272,26 @@ def _action(turn: AnyTurn, shelf: ClipShelf | None, form: Any, faults: list[Faul
                 return cast.Say(turn.text)
 
 
+def _not_asked(role: Role, personas: Sequence[cast.Persona]) -> Iterator[Fault]:
+    """What an agent over HTTP can't do: speak without having been asked, or not answer."""
+    name = role.agent.name
+    for persona in personas:
+        if persona.conversation_initiation == "wait_for_user":
+            yield Fault(
+                f"persona {persona.name}",
+                f"expected conversation_initiation speak_first, since agent {name} is reached over HTTP and can't "
+                "speak first; got wait_for_user",
+            )
+    for case in role.cases:
+        for number, turn in enumerate(case.turns, 1):
+            if isinstance(turn.action, cast.Skip) or not turn.expects_reply:
+                yield Fault(
+                    f"test case {case.id}, turn {number}",
+                    f"expected a message that is answered, since agent {name} is reached over HTTP and only answers "
+                    "what it is asked; take out skip and expects_reply: false",
+                )
+
+
 def _persona(persona: Persona) -> cast.Persona:
     return cast.Persona(
         name=persona.name,
@@ -229,4 +301,5 @@ def _persona(persona: Persona) -> cast.Persona:
         onset_threshold_dbfs=persona.onset_threshold_dbfs,
         end_of_turn_silence_s=persona.end_of_turn_silence_seconds,
         yield_silence_s=persona.yield_silence_seconds,
+        initialization_parameters=persona.initialization_parameters,
     )

@@ -14,6 +14,7 @@ _SHOWN = (
     metrics.RESPONSE_LATENCY,
     metrics.TTFB_AUDIO,
     metrics.TTFT,
+    metrics.INTER_CHUNK_LATENCY,
     metrics.RESPONSE_TIME,
     metrics.GREETING_LATENCY,
     metrics.BARGE_IN_STOP_LATENCY,
@@ -73,6 +74,16 @@ def _headline(summary: Mapping[str, Any], run: Mapping[str, Any], paint: _Paint)
     if took is not None:
         said.append(f"in {clock(took)}")
     yield ", ".join(said)
+    yield from _tools_and_tokens(summary["counters"])
+
+
+def _tools_and_tokens(counters: Mapping[str, int]) -> Iterator[str]:
+    said = [many(counters[metrics.TOOL_CALLS], "tool call")] if counters[metrics.TOOL_CALLS] else []
+    read, written = counters[metrics.INPUT_TOKENS], counters[metrics.OUTPUT_TOKENS]
+    if read or written:
+        said.append(f"{many(read, 'token')} read and {written:,} written by the agent")
+    if said:
+        yield ", ".join(said)
 
 
 def _took(run: Mapping[str, Any]) -> float | None:

@@ -24,6 +24,7 @@ def test_twins_are_those_that_start_with_an_action_of_ours():
         "scheduled_ttfb_audio",
         "scheduled_response_time",
         "scheduled_turn_time",
+        "scheduled_ttft",
         "scheduled_barge_in_stop_latency",
         "scheduled_simulation_time",
     }

@@ -1,0 +1,66 @@
+"""What an HTTP answer other than 2xx is called, and how requests and answers are shown to people."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from coval_load.codecs.dialects.http_interface import HttpRequest
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+
+MOST_SHOWN = 160
+_USUAL_WAIT_S = 1.0
+
+
+class RateLimited(SimulationFailed):
+    """Status 429; `retry_after_s` is how long the agent asks to wait, in seconds."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(ErrorKind.RATE_LIMITED, message)
+        self.retry_after_s = retry_after_s
+
+
+def is_success(status: int) -> bool:
+    """Whether it is 2xx (RFC 9110, section 15.3)."""
+    return 200 <= status < 300
+
+
+def refusal(
+    request: HttpRequest, status: int, headers: Mapping[str, str], body: bytes, *, in_setup: bool = False
+) -> SimulationFailed:
+    """What a status other than 2xx is called; `in_setup`: before the conversation."""
+    got = f"expected status 2xx from {shown(request)}; got {status}: {excerpt(body)}"
+    match status:
+        case 401 | 403:
+            advice = "check authorization_header (or authentication_token) and custom_headers"
+            return SimulationFailed(ErrorKind.AUTHENTICATION_FAILED, f"Authentication failed: {got}: {advice}")
+        case 429:
+            asked = headers.get("retry-after")
+            advice = "lower the concurrency, or set honor_retry_after: true in the agent's metadata"
+            came = f"{got} (Retry-After: {asked[:40]})" if asked else got
+            return RateLimited(f"{came}: {advice}", retry_after_s(asked))
+    if 300 <= status < 400:
+        got = f"{got}: redirects are not followed: name the URL that it points to"
+    return SimulationFailed(ErrorKind.SETUP_FAILED if in_setup else ErrorKind.AGENT_ERROR, got)
+
+
+def retry_after_s(value: str | None) -> float:
+    """Seconds to wait for a `Retry-After` (RFC 9110, section 10.2.3): a number or a date; 1 s where it says nothing."""
+    text = (value or "").strip()
+    try:
+        seconds = (
+            float(text) if text[:1].isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        )
+    except (ValueError, TypeError, OverflowError):
+        return _USUAL_WAIT_S
+    return max(seconds, 0.0) if math.isfinite(seconds) else _USUAL_WAIT_S
+
+
+def shown(request: HttpRequest) -> str:
+    """Method and URL."""
+    return f"{request.method} {request.url.partition('?')[0]}"
+
+
+def excerpt(body: bytes, most: int = MOST_SHOWN) -> str:
+    """The beginning of a body, in quotes."""
+    return repr(body[:most].decode("utf-8", "replace"))

@@ -1,0 +1,97 @@
+"""A conversation over HTTP: initialization, a connection, then a request for each message of the caller."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import attrs
+import orjson
+import trio
+
+from coval_load.actors.http_answers import excerpt, is_success, refusal, shown
+from coval_load.actors.http_asking import HttpAsking
+from coval_load.actors.http_chat import HttpChatConversation
+from coval_load.actors.http_way import HttpWay
+from coval_load.actors.persona import Persona, TestCase
+from coval_load.actors.simulation import Simulation, timed_out
+from coval_load.agents.secrets import keyed_secrets
+from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest
+from coval_load.codecs.templates import TemplateError
+from coval_load.engine import metrics
+from coval_load.engine.deadlines import within
+from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
+
+
+class HttpDialectOpener(Protocol):
+    """Opens the dialect of one simulation: `HttpChatFormat.open`."""
+
+    def __call__(self, values: Mapping[str, Any], discovered: bytes | None = None, /) -> HttpChatDialect: ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class HttpCall:
+    """Composes set-up, asking and conversation; see `actors.simulation.Call`. `values` fill the placeholders."""
+
+    simulation: Simulation
+    way: HttpWay
+    open_dialect: HttpDialectOpener
+    persona: Persona
+    case: TestCase
+    values: Mapping[str, Any]
+    _asking: HttpAsking | None = attrs.field(default=None, init=False)
+
+    async def run(self, due: float) -> None:
+        """From the initialization to the last reply. Raises SimulationFailed."""
+        simulation = self.simulation
+        try:
+            dialect = await self._set_up(due)
+        except TemplateError as error:
+            raise SimulationFailed(ErrorKind.SETUP_FAILED, str(error)) from error
+        simulation.stage = Stage.CONNECT
+        self._asking = asking = HttpAsking(simulation, self.way, dialect)
+        simulation.dialled_at = trio.current_time()
+        await asking.connect(due if simulation.measures.own.get(metrics.SETUP_TIME) is None else simulation.dialled_at)
+        simulation.stage = Stage.CONVERSATION
+        await HttpChatConversation(
+            simulation, asking, dialect, self.persona, self.case, self.way.most_tool_rounds
+        ).hold()
+        simulation.stage = Stage.CLOSE
+
+    async def _set_up(self, due: float) -> HttpChatDialect:
+        self.simulation.stage = Stage.SETUP
+        limit = self.simulation.services.timeouts.setup_s
+        with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, "an answer of the agent's host", limit)):
+            discovered = await self.way.discover()
+        dialect = self.open_dialect(self.values, discovered)
+        request = dialect.initialization()
+        answer = await self._initialize(request, due) if request is not None else None
+        wrong = dialect.initialized(answer)
+        if wrong is not None:
+            raise SimulationFailed(ErrorKind.SETUP_FAILED, wrong)
+        return dialect
+
+    async def _initialize(self, request: HttpRequest, due: float) -> bytes:
+        simulation = self.simulation
+        limit = simulation.services.timeouts.setup_s
+        asked_at = trio.current_time()
+        simulation.tell("asking the initialization endpoint", shown(request), excerpt(request.body or b"", 500))
+        with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, f"an answer from {shown(request)}", limit)):
+            answer = await self.way.ask(request)
+        if not is_success(answer.status):
+            raise refusal(request, answer.status, answer.headers, answer.body, in_setup=True)
+        simulation.measures.once(metrics.SETUP_TIME, answer.ended_at - asked_at, late=asked_at - due)
+        simulation.learn(_secrets_in(answer.body))
+        simulation.tell("the initialization endpoint answered", f"status {answer.status}", excerpt(answer.body, 500))
+        return answer.body
+
+    def finished(self, now: float) -> None:
+        """Give back the connection; count what went over it."""
+        if self._asking is not None:
+            self._asking.finished()
+        self._asking = None
+
+
+def _secrets_in(body: bytes) -> frozenset[str]:
+    try:
+        return frozenset(keyed_secrets(orjson.loads(body)))
+    except orjson.JSONDecodeError:
+        return frozenset()

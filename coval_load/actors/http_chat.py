@@ -1,0 +1,199 @@
+"""A conversation in text over HTTP: a request for each message, tool calls answered, until the script is through."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import attrs
+import orjson
+import trio
+
+from coval_load.actors.http_asking import HttpAsking
+from coval_load.actors.http_reply import Reply
+from coval_load.actors.persona import Persona, Say, TestCase
+from coval_load.actors.simulation import Simulation
+from coval_load.actors.transcript import Entry
+from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest, ToolResult
+from coval_load.codecs.encoding import as_text
+from coval_load.codecs.events import ToolCallReceived
+from coval_load.codecs.templates import TemplateError
+from coval_load.engine import metrics
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+
+POLL_S = 0.5
+"""Between two questions for a reply that the agent still works on."""
+
+
+@attrs.define(eq=False)
+class HttpChatConversation:
+    """The caller's side. `most_tool_rounds` bounds how often in a turn an agent may call tools."""
+
+    simulation: Simulation
+    asking: HttpAsking
+    dialect: HttpChatDialect
+    persona: Persona
+    case: TestCase
+    most_tool_rounds: int
+
+    async def hold(self) -> None:
+        """Take every turn, until the agent ends the conversation. Raises SimulationFailed."""
+        due = trio.current_time()
+        for number, turn in enumerate(self.case.turns, 1):
+            await trio.sleep_until(due)
+            assert isinstance(turn.action, Say)  # others are refused before the run
+            ended = await self._take(turn.action.text or "", due)
+            if ended is not None:
+                self._note_end(ended, number)
+                return
+            due = trio.current_time() + self.persona.wait_s
+
+    def _note_end(self, reason: str, turn: int) -> None:
+        self.simulation.tell("the agent ended the conversation", reason)
+        if turn < len(self.case.turns):
+            self.simulation.services.results.count(metrics.ENDED_BY_AGENT)
+
+    async def _take(self, text: str, due: float) -> str | None:
+        """One turn. Returns why the agent ended the conversation, None where it did not."""
+        simulation = self.simulation
+        began_at = trio.current_time()
+        request = self._build(lambda: self.dialect.say(text, timestamp()))
+        simulation.services.results.count(metrics.TURNS)
+        simulation.transcript.add(Entry("user", text, began_at, began_at))
+        turn = _Turn(due, began_at)
+        for _ in range(self.most_tool_rounds + 1):
+            reply = await self._reply(request, due)
+            turn.add(reply)
+            self._count_tokens(reply)
+            results = self._note_calls(reply)
+            if results is None:
+                return self._conclude(turn, reply)
+            if reply.text:
+                simulation.transcript.add(_entry(reply))
+            self.dialect.heard(reply.text or "", True, timestamp())
+            request = self._build(lambda given=results: self.dialect.give_results(given, timestamp()))
+            due = trio.current_time()
+        raise self._no_text(
+            f"the agent still called {reply.tool_calls[0].name} after {self.most_tool_rounds} rounds of results: "
+            "raise max_tool_rounds, or look for a loop in the agent"
+        )
+
+    async def _reply(self, request: HttpRequest, due: float) -> Reply:
+        """The reply, asked for again for as long as the agent works on it."""
+        reply = await self.asking.ask(request, due)
+        response_s = self.simulation.services.timeouts.response_s
+        sent_at = reply.sent_at
+        while reply.is_pending:
+            if trio.current_time() + POLL_S > sent_at + response_s:
+                raise self._no_text(f"after {response_s:g} s the agent still worked on its reply")
+            await trio.sleep(POLL_S)
+            reply = await self.asking.ask(self._build(self.dialect.ask_again), trio.current_time())
+            reply.sent_at = sent_at
+        return reply
+
+    def _count_tokens(self, reply: Reply) -> None:
+        if reply.usage is not None:
+            count = self.simulation.services.results.count
+            count(metrics.INPUT_TOKENS, reply.usage.input_tokens or 0)
+            count(metrics.OUTPUT_TOKENS, reply.usage.output_tokens or 0)
+
+    def _note_calls(self, reply: Reply) -> Sequence[ToolResult] | None:
+        """Put tool calls into the transcript, with their results where there is one for each; else None."""
+        if not reply.tool_calls:
+            return None
+        self.simulation.services.results.count(metrics.TOOL_CALLS, len(reply.tool_calls))
+        now = trio.current_time()
+        results = []
+        for call in reply.tool_calls:
+            called = {"id": call.call_id, "name": call.name, "arguments": call.arguments}
+            self.simulation.transcript.add(Entry("assistant", None, reply.sent_at, now, kind="tool_call", tool=called))
+            answer = self.case.result_for(call.name, _parsed(call.arguments))
+            if answer is not None:
+                results.append(ToolResult(call.call_id, call.name, as_text(answer.result)))
+        if len(results) < len(reply.tool_calls):
+            return None
+        for result in results:
+            self._note_result(result, now)
+        return results
+
+    def _note_result(self, result: ToolResult, now: float) -> None:
+        called = {"id": result.call_id, "name": result.name}
+        self.simulation.transcript.add(Entry("tool", result.content, now, now, kind="tool_result", tool=called))
+
+    def _conclude(self, turn: "_Turn", reply: Reply) -> str | None:
+        if reply.text is None and reply.ended is None:
+            raise self._unanswered(reply.tool_calls)
+        if reply.text is not None:
+            self.dialect.heard(reply.text, False, timestamp())
+            entry = self.simulation.transcript.add(_entry(reply))
+            self.simulation.tell("the agent said", reply.text)
+            self.simulation.hearsay.answered()
+            turn.measure(self.simulation, entry, reply)
+        return reply.ended
+
+    def _unanswered(self, calls: Sequence[ToolCallReceived]) -> SimulationFailed:
+        missing = next(
+            (call for call in calls if self.case.result_for(call.name, _parsed(call.arguments)) is None), None
+        )
+        if missing is None:
+            return self._no_text("the agent answered without any")
+        return self._no_text(
+            f"the agent called the tool {missing.name[:80]!r}, and test case {self.case.id} has no result for it: "
+            "add one to its tool_results"
+        )
+
+    def _build(self, make: Callable[[], HttpRequest]) -> HttpRequest:
+        try:
+            return make()
+        except TemplateError as error:
+            raise SimulationFailed(ErrorKind.SETUP_FAILED, str(error)) from error
+
+    def _no_text(self, what: str) -> SimulationFailed:
+        return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received: expected text; {what}")
+
+
+@attrs.define
+class _Turn:
+    """What is measured of a turn, which was `due` and `began_at`: from its first request to its last text."""
+
+    due: float
+    began_at: float
+    sent_at: float | None = None
+    first_at: float | None = None
+
+    def add(self, reply: Reply) -> None:
+        if self.sent_at is None:
+            self.sent_at = reply.sent_at
+        if self.first_at is None:
+            self.first_at = reply.first_at
+
+    def measure(self, simulation: Simulation, entry: Entry, last: Reply) -> None:
+        assert self.sent_at is not None
+        assert self.first_at is not None
+        assert last.last_at is not None
+        measure = simulation.measures.turn
+        late = self.sent_at - self.due
+        measure(entry.metrics, metrics.RESPONSE_LATENCY, self.first_at - self.sent_at, late=late)
+        measure(entry.metrics, metrics.RESPONSE_TIME, last.last_at - self.sent_at, late=late)
+        measure(entry.metrics, metrics.TURN_TIME, last.last_at - self.began_at, late=self.began_at - self.due)
+        if last.is_streamed and last.first_at is not None:
+            measure(entry.metrics, metrics.TTFT, last.first_at - last.sent_at, late=late)
+            for gap_s in last.gaps_s:
+                simulation.services.results.record(metrics.INTER_CHUNK_LATENCY, gap_s)
+
+
+def _entry(reply: Reply) -> Entry:
+    assert reply.first_at is not None
+    usage = None if reply.usage is None else attrs.asdict(reply.usage)
+    chunks = len(reply.texts) if reply.is_streamed else None
+    return Entry("assistant", reply.text, reply.first_at, reply.last_at, chunks=chunks, usage=usage)
+
+
+def _parsed(arguments: str) -> object:
+    try:
+        return orjson.loads(arguments)
+    except orjson.JSONDecodeError:
+        return arguments
+
+
+def timestamp() -> str:
+    """Now, as messages carry it: ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

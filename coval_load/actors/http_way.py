@@ -1,0 +1,63 @@
+"""The way to one agent over HTTP: its pool, what was discovered about it, its manners. Shared by its simulations."""
+
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from coval_load.actors.http_answers import is_success, refusal, shown
+from coval_load.codecs.dialects.http_interface import HttpRequest
+from coval_load.engine.http_connection import Answer
+from coval_load.engine.http_pool import HttpPool
+from coval_load.engine.outcome import ErrorKind, SimulationFailed
+
+MOST_SETUP_BYTES = 1024 * 1024
+"""A longer answer of an initialization endpoint, or a longer agent card, is refused."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class HttpWay:
+    """`endpoint` is the chat endpoint; `discovery` is what `HttpChatFormat.discovery` gives."""
+
+    pool: HttpPool
+    endpoint: str
+    discovery: Sequence[HttpRequest] = ()
+    honors_retry_after: bool = False
+    most_tool_rounds: int = 10
+    _discovered: bytes | None = attrs.field(default=None, init=False)
+    _is_known: bool = attrs.field(default=False, init=False)
+    _asking: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    async def discover(self) -> bytes | None:
+        """The first 2xx answer to the discovery requests, asked for once in a run; None where there is none.
+
+        Raises SimulationFailed `setup_failed` where the agent can't be asked; the next simulation asks again.
+        """
+        if self._is_known or not self.discovery:
+            return self._discovered
+        async with self._asking:
+            if not self._is_known:
+                self._discovered = await self._ask_all()
+                self._is_known = True
+        return self._discovered
+
+    async def _ask_all(self) -> bytes | None:
+        for request in self.discovery:
+            answer = await self.ask(request)
+            if is_success(answer.status):
+                return answer.body
+            if answer.status not in (404, 405, 410):
+                raise refusal(request, answer.status, answer.headers, answer.body, in_setup=True)
+        return None
+
+    async def ask(self, request: HttpRequest) -> Answer:
+        """One request of the set-up. Raises SimulationFailed: `setup_failed`, whatever kept it from an answer."""
+        try:
+            return await self.pool.ask(
+                request.method, request.url, request.headers, request.body, most_bytes=MOST_SETUP_BYTES
+            )
+        except SimulationFailed as failed:
+            if failed.kind is ErrorKind.INTERNAL:
+                raise
+            message = f"expected an answer from {shown(request)}; got: {failed.message}"
+            raise SimulationFailed(ErrorKind.SETUP_FAILED, message) from failed
