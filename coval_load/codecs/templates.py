@@ -16,7 +16,11 @@ from coval_load.codecs.encoding import as_text, encode_json, escape
 from coval_load.codecs.paths import NOT_THERE, Path
 
 Allowed: TypeAlias = Iterable[str] | Callable[[str], bool]
-"""The names a template may use; `agent.*` stands for every path that begins with `agent.`."""
+"""The names a template may use.
+
+`agent.*` stands for every path that begins with `agent.`, `*` for every path whose first step none of the
+other names begins with.
+"""
 
 _PLACEHOLDER = re.compile(r'\{\{([^{}"\\]*)\}\}')
 _NAME = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
@@ -150,13 +154,18 @@ class JsonTemplate:
     def parse(cls, value: Any, *, name: str, allowed: Allowed | None = None) -> "JsonTemplate":
         """Check the placeholders of `value`. Raises `TemplateError` for one that isn't allowed."""
         known = _Names.of(allowed)
+        template = cls(name, value)
         try:
-            for text in _strings(value):
-                for match in _PLACEHOLDER.finditer(text):
-                    known.check(match[1].strip(), name)
+            for placeholder in template._placeholders():
+                known.check(placeholder, name)
         except RecursionError as error:
             raise TemplateError(name, None, _TOO_DEEP) from error
-        return cls(name, value)
+        return template
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The placeholders in it."""
+        return frozenset(self._placeholders())
 
     def fill(self, values: Mapping[str, Any]) -> Any:
         """A copy with `values` put into its strings as text. Raises `TemplateError` where one is missing.
@@ -167,6 +176,11 @@ class JsonTemplate:
             return self._fill(self.value, values)
         except RecursionError as error:
             raise TemplateError(self.name, None, _TOO_DEEP) from error
+
+    def _placeholders(self) -> Iterator[str]:
+        for text in _strings(self.value):
+            for match in _PLACEHOLDER.finditer(text):
+                yield match[1].strip()
 
     def _fill(self, value: Any, values: Mapping[str, Any]) -> Any:
         match value:
@@ -247,8 +261,13 @@ class _Names:
         if callable(allowed):
             return cls(allowed)
         names = tuple(allowed)
-        roots = tuple(name.removesuffix("*") for name in names if name.endswith(".*"))
-        return cls(lambda name: name in names or name.startswith(roots), f"expected one of {', '.join(names)}")
+        starts = tuple(name.removesuffix("*") for name in names if name.endswith(".*"))
+        taken = frozenset(name.partition(".")[0] for name in names)
+
+        def is_known(name: str) -> bool:
+            return name in names or name.startswith(starts) or ("*" in names and name.partition(".")[0] not in taken)
+
+        return cls(is_known, f"expected one of {', '.join(names)}")
 
     def check(self, placeholder: str, template: str) -> None:
         if not _NAME.fullmatch(placeholder):

@@ -208,3 +208,17 @@ def test_names_may_be_allowed_by_a_predicate():
     Template.parse("{{abc}}", name="t", allowed=str.isalpha)
     with pytest.raises(TemplateError):
         Template.parse("{{a1}}", name="t", allowed=str.isalpha)
+
+
+def test_a_star_takes_every_path_whose_first_step_is_not_taken():
+    allowed = ("messages", "agent.*", "*")
+    for name in ("messages", "agent.x", "auth", "auth.token.0", "message"):
+        Template.parse(f"{{{{{name}}}}}", name="t", allowed=allowed)
+    for name in ("messages.0", "agent"):
+        with pytest.raises(TemplateError, match="no such name; expected one of messages, agent"):
+            Template.parse(f"{{{{{name}}}}}", name="t", allowed=allowed)
+
+
+def test_json_tells_its_placeholders_by_name():
+    template = JsonTemplate.parse({"{{ run_id }}": ["{{agent.x}}{{agent.x}}", {"a": "b"}, 5]}, name="t")
+    assert template.names == {"run_id", "agent.x"}
