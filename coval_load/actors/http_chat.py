@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 import orjson
@@ -55,7 +56,7 @@ class HttpChatConversation:
         """One turn. Returns why the agent ended the conversation, None where it did not."""
         simulation = self.simulation
         began_at = trio.current_time()
-        request = self._build(lambda: self.dialect.say(text, timestamp()))
+        request = self._build(partial(self.dialect.say, text, timestamp()))
         simulation.services.results.count(metrics.TURNS)
         simulation.transcript.add(Entry("user", text, began_at, began_at))
         turn = _Turn(due, began_at)
@@ -69,7 +70,7 @@ class HttpChatConversation:
             if reply.text:
                 simulation.transcript.add(_entry(reply))
             self.dialect.heard(reply.text or "", True, timestamp())
-            request = self._build(lambda given=results: self.dialect.give_results(given, timestamp()))
+            request = self._build(partial(self.dialect.give_results, results, timestamp()))
             due = trio.current_time()
         raise self._no_text(
             f"the agent still called {reply.tool_calls[0].name} after {self.most_tool_rounds} rounds of results: "

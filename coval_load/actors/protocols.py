@@ -27,8 +27,9 @@ ENTRY_POINTS = "coval_load.dialects"
 class AgentProtocol:
     """How a model type is spoken with.
 
-    Over `transport` `http` the format is an `HttpChatFormat`, and the options name a `chat_endpoint`. `options` is the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an
-    agent share; `check(format)` gives (field, what is wrong) and never raises.
+    Over `transport` `http` the format is an `HttpChatFormat`, and the options name a `chat_endpoint`. `options` is
+    the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an agent share;
+    `check(format)` gives (field, what is wrong) and never raises.
     """
 
     medium: Literal["voice", "chat"]

@@ -12,9 +12,9 @@ class Entry:
     """One turn of one side. Times are of the Trio clock; `end` None while it goes on.
 
     `content` is None where the words are not known, as of a voice agent that is not transcribed. `kind` is
-    `speech`, or `dtmf` or `media`, or `tool_call` (`tool` has id, name and arguments) and `tool_result` (`tool` has
-    id and name). `chunks` is in how many pieces a streamed text came, `usage` the tokens it took. `interrupted`: the caller barged in on it; `interrupted_caller`: it began
-    while the caller spoke.
+    `speech`, or `dtmf` or `media`, or `tool_call` (`tool` has id, name and arguments) or `tool_result` (`tool` has
+    id and name). `chunks` is in how many pieces a streamed text came, `usage` the tokens it took. `interrupted`:
+    the caller barged in on it; `interrupted_caller`: it began while the caller spoke.
     """
 
     role: Role
