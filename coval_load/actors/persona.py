@@ -10,7 +10,10 @@ from coval_load.actors.clips import PreparedClip
 
 @attrs.frozen
 class Persona:
-    """How a caller behaves. Silences and waits are in seconds, the threshold of sound in dBFS."""
+    """How a caller behaves. Silences and waits are in seconds, the threshold of sound in dBFS.
+
+    `initialization_parameters` fill `{{persona.*}}`.
+    """
 
     name: str = "default"
     conversation_initiation: Literal["speak_first", "wait_for_user"] = "speak_first"
@@ -19,6 +22,7 @@ class Persona:
     onset_threshold_dbfs: float = -45.0
     end_of_turn_silence_s: float = 0.8
     yield_silence_s: float = 0.25
+    initialization_parameters: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen
@@ -63,11 +67,41 @@ class Turn:
 
 
 @attrs.frozen
+class ToolAnswer:
+    """What the tool `tool` gives back (any JSON) to calls whose arguments have `arguments`; None: to every call."""
+
+    tool: str
+    arguments: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    result: Any = attrs.field(default=None, repr=False)
+
+    def fits(self, name: str, arguments: Any) -> bool:
+        """Whether it answers a call of the tool `name` with `arguments`, parsed JSON."""
+        return name == self.tool and (self.arguments is None or _has(arguments, self.arguments))
+
+
+def _has(given: Any, wanted: Any) -> bool:
+    """Whether `given` has all that `wanted` has: of objects the keys, of lists the items one by one."""
+    if isinstance(wanted, Mapping):
+        return isinstance(given, Mapping) and all(
+            key in given and _has(given[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list | tuple):
+        return isinstance(given, list | tuple) and len(given) == len(wanted) and all(map(_has, given, wanted))
+    # 1 and 1.0 are one number in JSON; true and 1 are not one value, as they are in Python.
+    return bool(given == wanted) and isinstance(given, bool) == isinstance(wanted, bool)
+
+
+@attrs.frozen
 class TestCase:
-    """A script; `attributes` fill `{{test_case.*}}`."""
+    """A script; `attributes` fill `{{test_case.*}}`, `tool_results` answer the agent's tool calls."""
 
     __test__ = False  # not one of pytest's
 
     id: str
     turns: Sequence[Turn]
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
+    tool_results: Sequence[ToolAnswer] = ()
+
+    def result_for(self, name: str, arguments: Any) -> ToolAnswer | None:
+        """The first answer that fits a call of the tool `name` with `arguments` (parsed JSON, whatever it is)."""
+        return next((answer for answer in self.tool_results if answer.fits(name, arguments)), None)

@@ -7,10 +7,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-Purpose = Literal["websocket", "http"]
+Purpose = Literal["websocket", "http", "chat"]
 
-_SCHEMES = {"websocket": ("wss", "ws"), "http": ("https", "http")}
-_NAMES = {"websocket": "Invalid WebSocket URL", "http": "Invalid HTTP URL"}
+_SCHEMES = {"websocket": ("wss", "ws"), "http": ("https", "http"), "chat": ("https", "http")}
+_NAMES = {"websocket": "Invalid WebSocket URL", "http": "Invalid HTTP URL", "chat": "Invalid HTTP URL"}
 _LOCAL_NAMES = ("localhost", "local", "internal")
 _LONGEST = 8192
 
@@ -31,11 +31,23 @@ class Targets:
 def check_url(url: str, purpose: Purpose, targets: Targets) -> str | None:
     """What is wrong with `url`, or None. Total: never raises, whatever the text is.
 
-    `websocket` asks for wss://, `http` for https:// ("WebSocket Endpoint", "HTTP-First Mode"). The message
-    never shows more of the URL than its scheme and host: a path or a query may hold a secret.
+    `websocket` asks for wss://, `http` for https:// ("WebSocket Endpoint", "HTTP-First Mode"). `chat` takes
+    http:// too, which is to be `upgraded`, and no query string ("Chat Endpoint", "Standard Protocol"). The
+    message never shows more of the URL than its scheme and host: a path or a query may hold a secret.
     """
-    reason = _shape(url) or _scheme(url, purpose, targets) or _parts(url, targets)
+    reason = _shape(url) or _scheme(url, purpose, targets) or _parts(url, targets) or _query(url, purpose)
     return f"{_NAMES[purpose]}: {reason}" if reason else None
+
+
+def upgraded(url: str, purpose: Purpose, targets: Targets) -> str:
+    """`url`, which `check_url` finds nothing wrong with, as it is dialled: `chat` makes https:// of http://.
+
+    Not where the plan allows plain text. A port that is given stays as it is.
+    """
+    scheme, joint, rest = url.partition("://")
+    if purpose == "chat" and scheme.lower() == "http" and not targets.allow_plaintext:
+        return f"https{joint}{rest}"
+    return url
 
 
 def is_private(ip: str) -> bool:
@@ -78,7 +90,7 @@ def _shape(url: str) -> str | None:
 def _scheme(url: str, purpose: Purpose, targets: Targets) -> str | None:
     secure, plain = _SCHEMES[purpose]
     scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if scheme == secure or (scheme == plain and targets.allow_plaintext):
+    if scheme == secure or (scheme == plain and (targets.allow_plaintext or purpose == "chat")):
         return None
     got = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,15}", scheme) else "no scheme"
     lift = "set targets.allow_plaintext: true in the plan (or give --allow-plaintext) for a network of your own"
@@ -99,6 +111,12 @@ def _parts(url: str, targets: Targets) -> str | None:
     if port == 0 or parts.netloc.endswith(":"):
         return "expected a port from 1 to 65535 after the colon"
     return _host(parts, targets)
+
+
+def _query(url: str, purpose: Purpose) -> str | None:
+    if purpose != "chat" or "?" not in url:
+        return None
+    return "expected no query string (?...); put values into custom_headers or the payload"
 
 
 def _host(parts: SplitResult, targets: Targets) -> str | None:

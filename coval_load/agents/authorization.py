@@ -1,10 +1,14 @@
-"""`authorization_header`: which header a value of it becomes ("Connect an agent", Authentication)."""
+"""`authorization_header` and `authentication_token`: which header a value of them becomes.
+
+The documents' "Connect an agent", Authentication, and "Connecting an OpenAI-compatible API".
+"""
 
 import base64
 import binascii
 import re
 
 EXPECTED = "'Bearer <token>', 'Basic <base64>' or 'X-API-Key <key>'"
+EXPECTED_TOKEN = "a token of ASCII without spaces, sent as 'Authorization: Bearer <token>'"
 
 
 def authorization_headers(value: str) -> dict[str, str]:
@@ -28,8 +32,19 @@ def authorization_headers(value: str) -> dict[str, str]:
     return {"Authorization": f"Basic {credentials}"}
 
 
+def token_headers(token: str) -> dict[str, str]:
+    """The header to send for an `authentication_token`, which may begin with `Bearer ` itself.
+
+    Raises ValueError, whose message doesn't show the token, where it can't be one.
+    """
+    found = re.fullmatch(r"(?:bearer +)?([!-~]+)", token, re.IGNORECASE)
+    if not found:
+        raise ValueError(f"expected {EXPECTED_TOKEN}; got ***, put other forms into authorization_header")
+    return {"Authorization": f"Bearer {found[1]}"}
+
+
 def credentials_of(value: str) -> tuple[str, ...]:
-    """Everything in an `authorization_header` that must be shown nowhere: whole, token, decoded parts."""
+    """What of an `authorization_header` or a token must be shown nowhere: whole, token, decoded parts."""
     scheme, _, token = value.strip().partition(" ")
     token = token.strip()
     found = [value, token]

@@ -1,20 +1,23 @@
-"""What may stand in HTTP headers, and in `authorization_header`."""
+"""What may stand in HTTP headers, in `authorization_header` and in `authentication_token`."""
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import attrs
 
-from coval_load.agents.authorization import EXPECTED, authorization_headers
+from coval_load.agents.authorization import EXPECTED, EXPECTED_TOKEN, authorization_headers, token_headers
 from coval_load.faults import Fault
-from coval_load.limits import JsonObject, Secret, Wrong, step
+from coval_load.limits import JsonObject, JsonSize, Secret, Wrong, step
 
 HTTP_MANAGED = frozenset({"connection", "content-length", "transfer-encoding", "upgrade"})
 """Set by the HTTP client for each request (RFC 9112)."""
 
 WEBSOCKET_MANAGED = HTTP_MANAGED | {"host"}
 """Set by the WebSocket handshake itself (RFC 6455, section 4.1), as is every `Sec-WebSocket-*` header."""
+
+CHAT_MANAGED = HTTP_MANAGED | {"host", "expect", "te", "trailer"}
+"""Set by the connection that many requests share: what it is for, and what it expects of the other end."""
 
 SUBPROTOCOL = "sec-websocket-protocol"
 """The one of them that is the user's: what the agent may choose from (RFC 6455, section 11.3.4)."""
@@ -84,6 +87,13 @@ HttpHeaders = Annotated[
 WebSocketHeaders = Annotated[
     Mapping[Annotated[str, HeaderName(WEBSOCKET_MANAGED)], Value], JsonObject(), DistinctHeaders(), Secret()
 ]
+ChatHeaders = Annotated[
+    Mapping[Annotated[str, HeaderName(CHAT_MANAGED)], Value],
+    JsonObject(),
+    DistinctHeaders(),
+    JsonSize(16 * 1024),
+    Secret(),
+]
 
 
 @attrs.frozen
@@ -97,3 +107,26 @@ class Authorization:
             authorization_headers(value)
         except ValueError as error:
             yield Wrong.of(Fault("", str(error)))
+
+
+@attrs.frozen
+class Token:
+    """What `authentication_token` may be."""
+
+    expected: str = EXPECTED_TOKEN
+
+    def wrongs(self, value: str) -> Iterator[Wrong]:
+        try:
+            token_headers(value)
+        except ValueError as error:
+            yield Wrong.of(Fault("", str(error)))
+
+
+def repeated_headers(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """`custom_headers` that the authorization in the same `metadata` sends, too."""
+    key = "authorization_header" if values.get("authorization_header") else "authentication_token"
+    authorization = values.get(key) or ""
+    sent = "x-api-key" if authorization.lower().startswith("x-api-key ") else "authorization"
+    for name in values.get("custom_headers") or {}:
+        if authorization and name.lower() == sent:
+            yield Fault(f"custom_headers.{step(name)}", f"expected it once; {key} sends it too, remove one")

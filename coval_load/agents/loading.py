@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from coval_load.agents.addresses import Purpose, Targets, check_url
+from coval_load.agents.addresses import Purpose, Targets, check_url, upgraded
 from coval_load.agents.body import Agent, Body
 from coval_load.agents.environment import Expanded, expand
 from coval_load.agents.model_types import ModelType
@@ -45,7 +45,7 @@ def load_agent(
     settled = _options(expanded.value, options, hide, found)
     found += _url_faults(expanded.value, options, targets)
     if not found and body is not None:
-        agent = _agent(body, settled, name, expanded)
+        agent = _agent(body, _upgraded(settled, targets), name, expanded)
         found += checks(agent)
         redactor = Redactor(agent.secrets)
         if not found:
@@ -101,11 +101,23 @@ def _metadata(raw: Mapping[str, Any]) -> Any:
     return metadata if isinstance(metadata, dict) else None
 
 
+def _upgraded(settled: Any, targets: Targets) -> Any:
+    """The options with their URLs as they are dialled."""
+    written = {key: getattr(settled, key) for key in _urls_of(settled)}
+    changes = {key: upgraded(url, _urls_of(settled)[key], targets) for key, url in written.items() if url}
+    return settled if changes.items() <= written.items() else attrs.evolve(settled, **changes)
+
+
+def _urls_of(options: Any) -> Mapping[str, Purpose]:
+    """Which keys of an options class, or of an instance of one, are URLs, and of what kind."""
+    urls: Mapping[str, Purpose] = getattr(options, "URLS", {})
+    return urls
+
+
 def _url_faults(raw: Any, options: Mapping[str, type], targets: Targets) -> Iterator[Fault]:
     if not isinstance(raw, dict) or not isinstance(raw.get("model_type"), str):
         return
-    urls: Mapping[str, Purpose] = getattr(options.get(raw["model_type"]), "URLS", {})
-    for key, purpose in urls.items():
+    for key, purpose in _urls_of(options.get(raw["model_type"])).items():
         url = (_metadata(raw) or {}).get(key)
         reason = check_url(url, purpose, targets) if isinstance(url, str) and url else None
         if reason:

@@ -11,6 +11,7 @@ import attrs
 from coval_load.agents.authorization import credentials_of
 from coval_load.agents.body import Agent
 from coval_load.agents.environment import Steps
+from coval_load.json_text import read_json
 
 MASK = "***"
 SHORTEST = 4
@@ -22,7 +23,12 @@ _SHORTEST_EXCERPT = 80
 """A shorter text was not cut: it may well begin a secret, as an agent's name does a token with it in it."""
 
 _HEADERS = ("custom_headers", "http_headers")
+_AUTHORIZATIONS = ("authorization_header", "authentication_token")
+_SECRET_ENDINGS = (
+    "apikey", "clientsecret", "accesstoken", "refreshtoken", "authtoken", "authenticationtoken", "password"
+)  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
+_UNQUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|(\{\{[^{}"\\]*\}\})', re.DOTALL)
 
 
 class Redactor:
@@ -109,35 +115,67 @@ def secrets_of(agent: Agent) -> frozenset[str]:
 def _secrets_of(agent: Agent) -> Iterator[str]:
     yield from agent.secrets
     options = _plain(agent.options)
-    yield from credentials_of(options.get("authorization_header") or "")
-    for key in _HEADERS:
-        for value in (options.get(key) or {}).values():
-            yield from _header_secrets(value, agent.attributes)
-    yield from keyed_secrets(options)
+    for key in _AUTHORIZATIONS:
+        yield from credentials_of(options.get(key) or "")
+    for value in _header_values(options):
+        yield from _header_secrets(value)
+    yield from keyed_secrets([options, *_templates(options)])
     yield from keyed_secrets(attrs.asdict(agent.body))
+    known = {"agent": agent.attributes, "custom_data": options.get("custom_data")}
+    yield from _put_in(_names_in_secrets(options), known)
     for url in (options.get("endpoint"), options.get("http_url"), agent.body.endpoint):
         yield from _url_secrets(url or "")
 
 
-def header_attributes(agent: Agent, test_cases: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """What headers such as `Bearer {{test_case.token}}` take from the attributes of test cases: secrets, too."""
-    options = _plain(agent.options)
-    headers = [value for key in _HEADERS for value in (options.get(key) or {}).values()]
-    names = [name for value in headers for name in _PLACEHOLDER.findall(value)]
+def filled_secrets(
+    agent: Agent, test_cases: Iterable[Mapping[str, Any]], personas: Iterable[Mapping[str, Any]] = ()
+) -> Iterator[str]:
+    """What a header such as `Bearer {{test_case.token}}`, or a secret of a payload, is filled with: secrets, too.
+
+    `test_cases` are their attributes, `personas` their initialization parameters.
+    """
+    names = tuple(_names_in_secrets(_plain(agent.options)))
     for attributes in test_cases:
         yield from _put_in(names, {"test_case": attributes})
+    for parameters in personas:
+        yield from _put_in(names, {"persona": parameters})
 
 
-def _header_secrets(value: str, attributes: Mapping[str, Any]) -> Iterator[str]:
-    if not _PLACEHOLDER.search(value):
+def _header_values(options: Mapping[str, Any]) -> Iterator[str]:
+    for key in _HEADERS:
+        yield from (options.get(key) or {}).values()
+
+
+def _templates(options: Mapping[str, Any]) -> Iterator[Any]:
+    """What templates of JSON text are with something in their placeholders."""
+    for text in options.values():
+        if isinstance(text, str) and text.lstrip().startswith("{"):
+            try:
+                yield read_json(_UNQUOTED.sub(_quote_placeholder, text))
+            except ValueError:
+                continue
+
+
+def _quote_placeholder(found: re.Match[str]) -> str:
+    return f'"{found[1]}"' if found[1] else found[0]
+
+
+def _names_in_secrets(options: Mapping[str, Any]) -> Iterator[str]:
+    values = [*_header_values(options), *_texts_under_keys([options, *_templates(options)])]
+    yield from (name for value in values for name in _PLACEHOLDER.findall(value))
+
+
+def _header_secrets(value: str) -> Iterator[str]:
+    if _PLACEHOLDER.search(value):
+        # It is filled for each simulation: what stays the same of it is a secret.
+        yield from _literals(_PLACEHOLDER.sub("{{}}", value).partition(" ")[2] or value)
+    else:
         # Credentials in a header are looked for without their scheme, too.
         yield from (value, *credentials_of(value)) if " " in value else (value,)
-        return
-    # It is filled for each simulation: what stays the same of it is a secret, and what attributes put in.
-    value = _PLACEHOLDER.sub(lambda found: f"{{{{{found[1].strip()}}}}}", value)
-    literals_and_names = _PLACEHOLDER.split(value.partition(" ")[2] or value)
-    yield from (literal.strip() for literal in literals_and_names[::2])
-    yield from _put_in(literals_and_names[1::2], {"agent": attributes})
+
+
+def _literals(text: str) -> Iterator[str]:
+    yield from (literal.strip() for literal in _PLACEHOLDER.split(text)[::2])
 
 
 def _put_in(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
@@ -149,21 +187,23 @@ def _put_in(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def keyed_secrets(value: Any) -> Iterator[str]:
-    """Every text under a key that says it is a secret, at any depth of a JSON value."""
+    """Every text under a key that says it is a secret, at any depth of a JSON value; of a template, what is fixed."""
+    for text in _texts_under_keys(value):
+        yield from _literals(text) if _PLACEHOLDER.search(text) else (text,)
+
+
+def _texts_under_keys(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, child in value.items():
-            if is_secret_key(key):
-                yield from _texts(child)
-            else:
-                yield from keyed_secrets(child)
+            yield from _texts(child) if is_secret_key(key) else _texts_under_keys(child)
     elif isinstance(value, list | tuple):
         for child in value:
-            yield from keyed_secrets(child)
+            yield from _texts_under_keys(child)
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether the value under `key` is a secret by its name: it ends in `api_key`, however spelled."""
-    return key.lower().replace("-", "_").endswith(("api_key", "apikey"))
+    """Whether the value under `key` is a secret by its name: how it ends, however that is spelled."""
+    return key.lower().replace("-", "").replace("_", "").endswith(_SECRET_ENDINGS)
 
 
 def _texts(value: Any) -> Iterator[str]:

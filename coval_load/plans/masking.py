@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from coval_load.agents.environment import Expanded, Steps
-from coval_load.agents.secrets import Redactor, header_attributes, keyed_secrets, mask, masked
+from coval_load.agents.secrets import Redactor, filled_secrets, keyed_secrets, mask, masked
 from coval_load.plans.plan import Plan
 from coval_load.plans.schema import PlanFile
 from coval_load.plans.test_sets import TestSet
@@ -21,8 +21,9 @@ def with_secrets(plan: Plan, file: PlanFile, expanded: Expanded, test_set: TestS
         "test_set": _plain([attrs.asdict(case) for case in plan.test_cases]),
     }
     attributes = [case.attributes for case in plan.test_cases]
-    in_headers = {text for agent in plan.agents for text in header_attributes(agent, attributes)}
-    own = {*expanded.secrets, *test_set.secrets, *keyed_secrets(written), *in_headers} - {""}
+    parameters = [persona.initialization_parameters for persona in plan.personas]
+    filled = {text for agent in plan.agents for text in filled_secrets(agent, attributes, parameters)}
+    own = {*expanded.secrets, *test_set.secrets, *keyed_secrets(written), *filled} - {""}
     secrets = frozenset(own).union(*(agent.secrets for agent in plan.agents))
     shown = mask(written, secrets, tuple(_places(expanded, test_set)))
     shown["personas"] = shown["personas"] or [shown["persona"]]

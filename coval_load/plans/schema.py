@@ -7,7 +7,7 @@ import attrs
 
 from coval_load.agents.addresses import Targets
 from coval_load.faults import Fault
-from coval_load.limits import Between, Duration, Length, Pattern, Tagged
+from coval_load.limits import Between, Duration, JsonSize, Length, Pattern, Tagged
 
 MOST_AT_ONCE = 100_000
 
@@ -15,6 +15,7 @@ Name = Annotated[str, Length(1, 200)]
 FilePath = Annotated[str, Length(1, 4096), Pattern(r"[^\0]*", "a path without null characters")]
 Text = Annotated[str, Length(1, 10_000)]
 Attributes = Mapping[str, Any]
+Parameters = Annotated[Mapping[str, Any], JsonSize(16 * 1024)]
 Seconds = Annotated[float, Duration()]
 Wait = Annotated[float, Between(least=0, most=3600)]
 Silence = Annotated[float, Between(above=0, most=60)]
@@ -85,19 +86,35 @@ TurnKey = Annotated[AnyTurn, Tagged("type")]
 
 
 @attrs.frozen(kw_only=True)
+class ToolAnswer:
+    """What the tool `tool` gives back to a chat agent that calls it.
+
+    With `arguments` only to calls whose arguments have these, and maybe more; the first answer that fits is given.
+    """
+
+    tool: Name
+    arguments: Attributes | None = attrs.field(default=None, repr=False)
+    result: Any = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class TestCase:
-    """A script for the caller; `attributes` fill `{{test_case.<key>}}`."""
+    """A script for the caller; `attributes` fill `{{test_case.<key>}}`, `tool_results` answer tool calls."""
 
     __test__ = False  # not one of pytest's
 
     id: Name
     turns: Annotated[Sequence[TurnKey], Length(0, 10_000)]
     attributes: Attributes = attrs.field(factory=dict, repr=False)
+    tool_results: Annotated[Sequence[ToolAnswer], Length(0, 10_000)] = ()
 
 
 @attrs.frozen(kw_only=True)
 class Persona:
-    """How a caller behaves. Times are in seconds, the threshold of what counts as sound in dBFS."""
+    """How a caller behaves. Times are in seconds, the threshold of what counts as sound in dBFS.
+
+    `initialization_parameters` fill `{{persona.<field>}}` ("Initialization Payload").
+    """
 
     name: Name = "default"
     conversation_initiation: Literal["speak_first", "wait_for_user"] = "speak_first"
@@ -106,6 +123,7 @@ class Persona:
     onset_threshold_dbfs: Annotated[float, Between(least=-90, most=0)] = -45.0
     end_of_turn_silence_seconds: Silence = 0.8
     yield_silence_seconds: Silence = 0.25
+    initialization_parameters: Parameters = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -58,6 +58,11 @@ class TurnSettler:
                 "expected at least one turn; only where every persona has conversation_initiation "
                 "wait_for_user may the agent be the only one to speak",
             )
+        if case.tool_results and self.hearers and all(hearer.is_voice for hearer in self.hearers):
+            self._fault(
+                f"{at.removesuffix('.turns')}.tool_results",
+                "expected it for chat agents only; every agent of the plan is spoken to, take it out",
+            )
         for number, turn in enumerate(case.turns):
             self._check(turn, number, f"{at}[{number}]")
         turns = [self._turn(turn, folder, f"{at}[{number}]") for number, turn in enumerate(case.turns)]

@@ -86,7 +86,8 @@ def test_a_model_type_that_can_not_be_simulated_yet_is_named_as_such():
         told = faults({"display_name": "x", "model_type": str(model_type), "phone_number": "+12345678901",
                        "endpoint": "https://a.example"})  # fmt: skip
         assert told == [
-            "model_type: expected one of MODEL_TYPE_WEBSOCKET, MODEL_TYPE_CHAT_WEBSOCKET; "
+            "model_type: expected one of MODEL_TYPE_WEBSOCKET, MODEL_TYPE_CHAT_WEBSOCKET, MODEL_TYPE_CHAT, "
+            "MODEL_TYPE_CHAT_A2A; "
             f"{model_type} ({model_type.description}) can't be simulated yet"
         ]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import attrs
 
 from coval_load.agents.addresses import Purpose
-from coval_load.agents.headers import Authorization, HttpHeaders, WebSocketHeaders
+from coval_load.agents.headers import Authorization, HttpHeaders, WebSocketHeaders, repeated_headers
 from coval_load.faults import Fault
 from coval_load.limits import JsonObject, Length, Pattern, Secret
 
@@ -55,7 +55,7 @@ class ConnectionOptions:
             for key, what in _REQUIRED[mode].items():
                 if values.get(key, what) in (None, ""):
                     yield Fault(key, f"expected {what}, required in connection_mode {mode}; got nothing")
-        yield from _doubles(values)
+        yield from repeated_headers(values)
 
 
 _REQUIRED = {
@@ -65,11 +65,3 @@ _REQUIRED = {
         "websocket_url_response_path": "the path of the WebSocket URL in the answer",
     },
 }
-
-
-def _doubles(values: Mapping[str, Any]) -> Iterator[Fault]:
-    authorization = values.get("authorization_header") or ""
-    sent = "x-api-key" if authorization.lower().startswith("x-api-key") else "authorization"
-    for name in values.get("custom_headers") or {}:
-        if authorization and name.lower() == sent:
-            yield Fault(f"custom_headers.{name}", "expected it once; authorization_header sends it too, remove one")
