@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-deep check bench build clean
+.PHONY: demo test test-deep test-peers check bench build clean
 
 $(STAMP): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ test: $(STAMP)
 
 test-deep: $(STAMP)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest
+
+test-peers: $(STAMP)
+	$(BIN)/python -m pytest tests_peers
 
 check: $(STAMP)
 	$(BIN)/ruff check .
