@@ -268,7 +268,7 @@ def _structure_json(raw: Any, _: Any) -> Any:
     raise _refuse("a JSON value (a date goes in quotes)", raw)
 
 
-_WORDS = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}
+_WORDS = {str: "a string", int: "an integer", float: "a number", bool: "true or false", Any: "a JSON value"}
 
 
 def _describe(of: Any) -> str:

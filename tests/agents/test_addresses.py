@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.agents.addresses import Targets, check_url, is_private
+from coval_load.agents.addresses import Targets, check_url, is_private, upgraded
 
 STRICT = Targets()
 OPEN = Targets(allow_plaintext=True, allow_private=True)
@@ -96,6 +96,47 @@ def test_plain_text_is_refused_unless_the_plan_lifts_it():
     assert check_url("https://a.example/x?y=z", "http", STRICT) is None
 
 
+QUERY = "Invalid HTTP URL: expected no query string (?...); put values into custom_headers or the payload"
+SCHEME = "Invalid HTTP URL: expected https://; got "
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("https://a.example/chat", None),
+        ("http://a.example/chat", None),
+        ("https://a.example/chat?key=secret", QUERY),
+        ("http://a.example/?", QUERY),
+        ("wss://a.example/chat", f"{SCHEME}wss://"),
+        ("a.example/chat", f"{SCHEME}no scheme"),
+        ("https://a.example/#a?b", "Invalid HTTP URL: expected no fragment (#...)"),
+    ],
+)
+def test_chat_endpoints(url, message):
+    assert check_url(url, "chat", STRICT) == message
+
+
+@pytest.mark.parametrize(
+    ("url", "dialled"),
+    [
+        ("http://a.example/chat", "https://a.example/chat"),
+        ("HTTP://a.example:8080/a://b", "https://a.example:8080/a://b"),
+        ("http://a.example:80", "https://a.example:80"),
+        ("https://a.example/chat", "https://a.example/chat"),
+    ],
+)
+def test_chat_endpoints_are_upgraded_unless_the_plan_allows_plain_text(url, dialled):
+    assert upgraded(url, "chat", STRICT) == dialled
+    assert upgraded(url, "chat", Targets(allow_plaintext=True)) == url
+    assert upgraded(url, "http", STRICT) == url
+
+
+@given(st.text() | st.text(alphabet="htps:/.[]@#%?0123456789abc ").map(lambda text: f"http://{text}"))
+def test_what_is_upgraded_is_an_address_that_may_be_dialled(url):
+    if check_url(url, "chat", STRICT) is None:
+        assert check_url(upgraded(url, "chat", STRICT), "http", STRICT) is None
+
+
 @pytest.mark.parametrize("ip", ["8.8.8.8", "2606:4700:4700::1111", "2002:808:808::", "64:ff9b::8.8.8.8"])
 def test_public_addresses_are_not_private(ip):
     assert not is_private(ip)
@@ -120,7 +161,7 @@ def test_no_spelling_of_an_ipv4_address_slips_through(ip, spelling):
 
 @given(st.text() | st.text(alphabet="wshtp:/.[]@#%?0123456789xabcdef\\ ").map(lambda text: f"wss://{text}"))
 def test_no_text_makes_it_raise(text):
-    for purpose in ("websocket", "http"):
+    for purpose in ("websocket", "http", "chat"):
         for targets in (STRICT, OPEN):
             message = check_url(text, purpose, targets)
             assert message is None or message.isprintable()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coval_load.agents.addresses import Targets
 from coval_load.agents.loading import load_agent
 from coval_load.agents.options.registry import OPTIONS
-from coval_load.agents.secrets import DEEPEST, Redactor, is_secret_key, mask_at, masked, secrets_of
+from coval_load.agents.secrets import DEEPEST, Redactor, filled_secrets, is_secret_key, mask_at, masked, secrets_of
 from coval_load.faults import Faulty
 
 SECRETS = {"AUTH": "auth-sesame", "HEADER": "header-sesame", "SHORT": "q7", "ATTR": 'attr "sesame"'}
@@ -59,6 +59,88 @@ def test_of_a_header_that_is_filled_later_what_will_be_sent_is_a_secret(value, s
     }
     known = secrets_of(load_agent(body, options=OPTIONS, targets=Targets(), environ={}))
     assert known - {"keyed-sesame"} == secrets - {"keyed-sesame"}
+
+
+def chat_agent(model_type="MODEL_TYPE_CHAT", **metadata):
+    body = {
+        "display_name": "x",
+        "model_type": model_type,
+        "attributes": {"pair": {"secret": "attribute-sesame"}},
+        "metadata": {
+            "chat_endpoint": "https://a.example/chat",
+            "custom_headers": {"X-Tenant": "header-sesame"},
+            "custom_data": '{"tenant": {"api_key": "custom-sesame"}, "tier": "gold"}',
+            "initialization_payload": {
+                "grant_type": "client_credentials",
+                "client_id": "shown",
+                "client_secret": "payload-sesame",
+                "access_token": ["{{agent.pair.secret}}", "fixed-sesame-{{ test_case.end }}"],
+            },
+        }
+        | metadata,
+    }
+    return load_agent(body, options=OPTIONS, targets=Targets(), environ={})
+
+
+CHAT_SECRETS = {"header-sesame", "custom-sesame", "payload-sesame", "attribute-sesame", "fixed-sesame-"}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "metadata", "secrets"),
+    [
+        ("MODEL_TYPE_CHAT", {"authentication_token": "token-sesame", "system_prompt": "sys"}, {"token-sesame"}),
+        ("MODEL_TYPE_CHAT", {"authentication_token": "Bearer token-sesame"}, {"Bearer token-sesame", "token-sesame"}),
+        ("MODEL_TYPE_CHAT", {"custom_persona_data": {"password": "data-sesame"}}, {"data-sesame"}),
+        (
+            "MODEL_TYPE_CHAT",
+            {"input_template": '{"m": {{messages}}, "n": "{{n}}", "api_key": "template-sesame"}'},
+            {"template-sesame"},
+        ),
+        (
+            "MODEL_TYPE_CHAT",
+            {"input_template": {"m": "{{messages}}", "api_key": "{{agent.pair}} template-sesame"}},
+            {"template-sesame"},
+        ),
+        ("MODEL_TYPE_CHAT_A2A", {"authorization_header": "X-API-Key token-sesame"}, {"token-sesame"}),
+    ],
+)
+def test_secrets_of_agents_over_http(model_type, metadata, secrets):
+    loaded = chat_agent(model_type, **metadata)
+    assert {secret for secret in loaded.secrets if "sesame" in secret} >= CHAT_SECRETS | secrets
+    assert loaded.secrets.isdisjoint({"shown", "gold", "sys", "client_credentials", "{{agent.pair.secret}}"})
+    shown = masked(loaded)
+    assert "sesame" not in json.dumps(shown)
+    assert shown["metadata"]["custom_data"] == {"tenant": {"api_key": "***"}, "tier": "gold"}
+    payload = shown["metadata"]["initialization_payload"]
+    assert (payload["client_id"], payload["client_secret"], payload["access_token"]) == ("shown", "***", "***")
+
+
+def test_what_a_secret_is_filled_with_is_one_too():
+    loaded = chat_agent(
+        custom_headers={"X-A": "{{test_case.id_card}}"},
+        initialization_payload={"api_key": "{{persona.k.x}}", "a": "{{persona.a}}"},
+    )
+    cases = [{"id_card": "card-sesame", "end": "no"}]
+    personas = [{"k": {"x": "persona-sesame"}, "a": "no"}, {}]
+    assert set(filled_secrets(loaded, cases, personas)) == {"card-sesame", "persona-sesame"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"chat_endpoint": "https://a.example/sesame?sesame"},
+        {"authentication_token": "two sesames"},
+        {"authorization_header": "sesame"},
+        {"custom_data": "sesame"},
+        {"initialization_payload": ["sesame"]},
+        {"input_template": ["sesame"]},
+        {"custom_headers": {"X": "sesame\n"}},
+    ],
+)
+def test_no_fault_of_an_agent_over_http_shows_a_secret(metadata):
+    with pytest.raises(Faulty) as caught:
+        chat_agent(**metadata)
+    assert "sesame" not in str(caught.value)
 
 
 def test_masked_gives_the_resolved_body_without_secrets():
@@ -150,7 +232,10 @@ def test_a_secret_is_found_however_it_is_written(secret, before, after):
 
 
 @pytest.mark.parametrize(("key", "is_one"), [("api_key", True), ("X-API-Key", True), ("openaiApiKey", True),
-                                             ("api_keys", False), ("key", False)])  # fmt: skip
+                                             ("client_secret", True), ("clientSecret", True), ("access-token", True),
+                                             ("authentication_token", True), ("password", True), ("api_keys", False),
+                                             ("key", False), ("max_tokens", False),
+                                             ("system_prompt", False)])  # fmt: skip
 def test_keys_that_name_a_secret(key, is_one):
     assert is_secret_key(key) is is_one
 

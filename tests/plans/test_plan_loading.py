@@ -137,6 +137,10 @@ def test_all_faults_of_all_documents_come_together(faults, folder):
         ({"seed": -1}, "seed: expected a number from 0 to "),
         ({"record": {"audio": "some"}}, "record.audio: expected one of "),
         ({"persona": {}, "personas": [{}]}, "persona: expected persona or personas; got both, take one out"),
+        (
+            {"persona": {"initialization_parameters": {"a": "x" * 16_384}}},
+            "persona.initialization_parameters: expected at most 16384 bytes of JSON; got 16393",
+        ),
         ({"personas": [{}, {}]}, "personas[1].name: expected a name of its own"),
         ({"timeouts": {"connect": 0}}, "timeouts.connect: expected a duration above zero"),
         ({"targets": {"allow_private": 1}}, "targets.allow_private: expected true or false; got 1"),

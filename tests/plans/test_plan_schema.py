@@ -86,7 +86,12 @@ WRONG: Sequence[dict] = [
     {"targets": {"allow_private": "yes"}},
     {"tls": {"ca": "x"}},
     {"seed": -1},
+    {"persona": {"initialization_parameters": "x"}},
     {"test_set": [{"id": "", "turns": []}]},
+    {"test_set": [{"id": "a", "turns": [], "tool_results": {}}]},
+    {"test_set": [{"id": "a", "turns": [], "tool_results": [{"tool": "t"}]}]},
+    {"test_set": [{"id": "a", "turns": [], "tool_results": [{"result": 1}]}]},
+    {"test_set": [{"id": "a", "turns": [], "tool_results": [{"tool": "t", "result": 1, "arguments": [1]}]}]},
     {"test_set": [{"id": "a", "turns": [{"type": "txt"}]}]},
     {"test_set": [{"id": "a", "turns": [{"type": "dtmf", "digits": "x"}]}]},
     {"test_set": [{"id": "a", "turns": [{"type": "skip", "barge_in": {"after": 1}}]}]},
@@ -102,3 +107,8 @@ def test_what_it_refuses_the_loader_refuses_too(change, faults):
 
 def test_what_a_run_keeps_of_a_plan_is_valid(load):
     assert is_valid(json.loads(json.dumps(load().masked())))
+    results = [{"tool": "t", "result": None}, {"tool": "t", "arguments": {"a": [1]}, "result": [{"b": None}]}]
+    cases = [{"id": "a", "turns": [{"type": "text", "text": "Hi"}], "tool_results": results}]
+    shown = json.loads(json.dumps(load(agents=["chat.json"], test_set=cases).masked()))
+    assert is_valid(shown)
+    assert shown["test_set"][0]["tool_results"] == [results[0] | {"arguments": None}, results[1]]

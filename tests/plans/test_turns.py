@@ -83,6 +83,47 @@ def test_chat_agents_take_text_and_ignore_audio(load):
     assert plan.needs_speech == ()
 
 
+RESULTS = [{"tool": "look_up", "arguments": {"id": 7}, "result": None}, {"tool": "look_up", "result": ["none"]}]
+
+
+def test_tools_answer_chat_agents(load, faults):
+    case = {"id": "a", "turns": [HI], "tool_results": RESULTS}
+    for agents in (["chat.json"], ["voice.json", "chat.json"]):
+        first, second = load(agents=agents, test_set=[case]).test_cases[0].tool_results
+        assert (first.tool, first.arguments, first.result) == ("look_up", {"id": 7}, None)
+        assert (second.tool, second.arguments, second.result) == ("look_up", None, ["none"])
+    assert faults(test_set=[case]) == [
+        "test_set[0].tool_results: expected it for chat agents only; every agent of the plan is spoken to, take it out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ({"tool": "t"}, ".result: expected a JSON value; got nothing"),
+        ({"result": 1}, ".tool: expected a string; got nothing"),
+        ({"tool": "t", "result": 1, "arguments": [1]}, ".arguments: expected an object; got a list"),
+        ({"tool": "t", "result": 1, "name": "t"}, ".name: unknown key; expected one of tool, arguments, result"),
+    ],
+)
+def test_what_the_result_of_a_tool_refuses(faults, answer, fault):
+    case = {"id": "a", "turns": [HI], "tool_results": [answer]}
+    assert faults(agents=["chat.json"], test_set=[case]) == [f"test_set[0].tool_results[0]{fault}"]
+
+
+@pytest.mark.parametrize("model_type", ["MODEL_TYPE_CHAT", "MODEL_TYPE_CHAT_A2A"])
+def test_agents_over_http_are_written_to(faults, load, model_type):
+    body = {"display_name": "x", "model_type": model_type, "metadata": {"chat_endpoint": "http://a.example/chat"}}
+    for turn in ({"type": "dtmf", "digits": "1"}, {"type": "media", "file": "menu.png"}):
+        (told,) = faults(agents=[body], test_set=cases(HI, turn))
+        assert told == (
+            f"test_set[0].turns[1]: expected a turn of text or skip, since agent x is written to; got {turn['type']}"
+        )
+    plan = load(agents=[body], test_set=cases(HI))
+    assert plan.agents[0].options.chat_endpoint == "https://a.example/chat"
+    assert plan.limits.per_agent == {"x": None}
+
+
 def test_digits_need_a_template(faults, load):
     body = {"display_name": "mute", "model_type": "MODEL_TYPE_WEBSOCKET", "metadata": {"endpoint": "wss://a.example"}}
     digits = cases({"type": "dtmf", "digits": "0*#A"})
