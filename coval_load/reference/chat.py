@@ -8,8 +8,8 @@ import trio
 import trio_websocket
 
 from coval_load.reference.line import Line
-from coval_load.reference.misbehaviour import spoil_reply
 from coval_load.reference.options import AgentOptions
+from coval_load.reference.spoiling import spoil_reply
 
 GREETING = "Hello, how can I help you today?"
 CART_UPDATE = {"type": "cart_update", "event": "added", "items": 1}

@@ -9,18 +9,23 @@ import click
 import trio
 
 from coval_load.limits import parse_duration
-from coval_load.reference.misbehaviour import KINDS, Misbehaviour
-from coval_load.reference.model_types import MODEL_TYPE
+from coval_load.reference.contradictions import contradictions
+from coval_load.reference.misbehaviour import Misbehaviour, kinds_in_words
+from coval_load.reference.model_types import MODEL_TYPE, VOICE
 from coval_load.reference.options import (
-    VOICE,
+    A2AOptions,
     AgentOptions,
     ChatOptions,
+    HttpChatOptions,
     ServerOptions,
+    StreamOptions,
     VoiceOptions,
-    contradictions,
 )
 from coval_load.reference.run import Announcement, run_reference_agent
 
+API_HELP = "HTTP chat: which of its endpoints the agent file is for."
+REPLY_IN = click.Choice(["message", "task", "artifact"])
+STATES = click.Choice(["completed", "input-required"])
 RATES = click.Choice(["8000", "16000", "24000", "48000"])
 
 
@@ -44,15 +49,17 @@ def misbehaviour(value: str | Misbehaviour) -> Misbehaviour:
         raise click.BadParameter(str(wrong)) from None
 
 
-_Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOptions)
+_Options = TypeVar(
+    "_Options", AgentOptions, VoiceOptions, ChatOptions, StreamOptions, HttpChatOptions, A2AOptions, ServerOptions
+)
 
 
 @click.command("reference-agent", context_settings={"show_default": True})
 @click.option("--model-type", type=MODEL_TYPE, default=VOICE, help="What kind of agent it is.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one.")
-@click.option("--tls/--no-tls", "use_tls", default=True, help="wss:// with a CA of its own, or ws://.")
-@click.option("--http-first", is_flag=True, help="Write an agent file that sets a session up over HTTP first.")
+@click.option("--tls/--no-tls", "use_tls", default=True, help="TLS with a CA of its own, or none.")
+@click.option("--http-first", is_flag=True, help="WebSocket: the agent file sets up over HTTP first.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="coval-reference")
 @click.option("--stamps", type=click.Path(path_type=Path, dir_okay=False), help="Write what it knows here (JSONL).")
 @click.option("--json", "as_json", is_flag=True, help="Announce itself as one line of JSON.")
@@ -60,14 +67,15 @@ _Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOp
 @click.option("--delay", "delay_s", type=duration, default="600ms", help="From the caller's turn to the answer.")
 @click.option("--spread", "spread_s", type=duration, default="0ms", help="The delay varies by as much, both ways.")
 @click.option("--seed", type=int, default=0, help="The same seed varies the delay in the same way.")
-@click.option("--greeting", is_flag=True, help="Speak first.")
-@click.option("--events", is_flag=True, help="Send a cart_update message in each turn.")
+@click.option("--greeting", is_flag=True, help="WebSocket: speak first.")
+@click.option("--events", is_flag=True, help="WebSocket: send a cart_update message in each turn.")
 @click.option(
     "--misbehave",
     "misbehaviours",
     type=misbehaviour,
     multiple=True,
-    help=f"One of {', '.join(sorted(KINDS))}; repeatable; SHARE of connections: 0..1.",
+    metavar="KIND[:SHARE]",
+    help="Repeatable; SHARE, 0..1, of connections, or of requests over HTTP. " + kinds_in_words(),
 )
 @click.option("--close-code", type=click.IntRange(1000, 4999), default=1011, help="For --misbehave wrong-close.")
 @click.option("--caller-rate", "caller_rate_hz", type=RATES, default="16000", help="Voice: Hz of what callers send.")
@@ -83,17 +91,32 @@ _Options = TypeVar("_Options", AgentOptions, VoiceOptions, ChatOptions, ServerOp
 @click.option("--reply-seconds", "reply_s", type=click.FloatRange(0.05), help="Voice: cut or loop replies to this.")
 @click.option("--yields/--ignores-barge-in", default=True, help="Voice: stop when the caller speaks over it.")
 @click.option("--echo", is_flag=True, help="Voice: send each audio message back at once, do nothing else.")
-@click.option("--message-format", type=click.Choice(["type", "content"]), default="type", help="Chat: JSON shape.")
-@click.option("--messages", type=click.IntRange(1, 100), default=1, help="Chat: parts of a reply.")
-@click.option("--gap", "gap_s", type=duration, default="50ms", help="Chat: between the parts of a reply.")
-@click.option("--echoes", is_flag=True, help="Chat: send callers' messages back, with a direction on all.")
-@click.option("--ready-message", "ready_type", help="Chat: type of a ready message.  [none is sent]")
+@click.option(
+    "--message-format", type=click.Choice(["type", "content"]), default="type", help="WebSocket chat: JSON shape."
+)
+@click.option("--messages", type=click.IntRange(1, 100), default=1, help="WebSocket chat: parts of a reply.")
+@click.option("--gap", "gap_s", type=duration, default="50ms", help="WebSocket chat: between the parts.")
+@click.option("--echoes", is_flag=True, help="WebSocket chat: send callers' messages back, too.")
+@click.option("--ready-message", "ready_type", help="WebSocket chat: type of a ready message.  [none is sent]")
+@click.option("--stream/--no-stream", default=None, help="HTTP: what the agent file says.  [nothing]")
+@click.option("--chunks", type=click.IntRange(1, 10_000), default=5, help="HTTP: pieces of a streamed reply.")
+@click.option("--chunk-gap", "chunk_gap_s", type=duration, default="20ms", help="HTTP: between the pieces.")
+@click.option("--api", type=click.Choice(["standard", "openai", "responses"]), default="standard", help=API_HELP)
+@click.option("--initialization", is_flag=True, help="HTTP chat: only within a session that was set up before.")
+@click.option("--template", is_flag=True, help="HTTP chat: JSON that only the templates of the agent file fit.")
+@click.option("--tool-rounds", type=click.IntRange(0, 100), default=0, help="HTTP chat: tool calls before each reply.")
+@click.option("--ends-after", type=click.IntRange(1), help="HTTP chat: turn with which it ends the chat.  [none]")
+@click.option("--a2a-version", "protocol_version", type=click.Choice(["0.3", "1.0"]), default="0.3", help="A2A.")
+@click.option("--a2a-reply", "reply_in", type=REPLY_IN, default="message", help="A2A: where the reply stands.")
+@click.option("--a2a-state", "final_state", type=STATES, default="completed", help="A2A: of a task with a reply.")
+@click.option("--a2a-pending", "pending", type=click.IntRange(0), default=0, help="A2A: times to ask for a task.")
+@click.option("--oauth", is_flag=True, help="A2A: ask for a token that it gives for client credentials.")
 def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
     """Run a reference agent until interrupted.
 
     It writes an agent file, a CA file and a plan into --out; `coval-load run` takes them as they are.
 
-    Example: coval-load reference-agent --model-type MODEL_TYPE_CHAT_WEBSOCKET --delay 200ms
+    Example: coval-load reference-agent --model-type MODEL_TYPE_CHAT --delay 200ms
     """
     options, server = read_options(given)
     wrong = contradictions(options)
@@ -117,8 +140,14 @@ def read_options(given: dict[str, Any]) -> tuple[AgentOptions, ServerOptions]:
     given["message_s"] = (given.pop("message_ms") or (20 if given["mode"] == "paced" else 100)) / 1000
     for rate in ("caller_rate_hz", "agent_rate_hz"):
         given[rate] = int(given[rate])
-    voice, chat = _pick(VoiceOptions, given), _pick(ChatOptions, given)
-    return _pick(AgentOptions, given | {"voice": voice, "chat": chat}), _pick(ServerOptions, given)
+    parts = {
+        "voice": _pick(VoiceOptions, given),
+        "chat": _pick(ChatOptions, given),
+        "streaming": _pick(StreamOptions, given),
+        "http_chat": _pick(HttpChatOptions, given),
+        "a2a": _pick(A2AOptions, given),
+    }
+    return _pick(AgentOptions, given | parts), _pick(ServerOptions, given)
 
 
 def _pick(options: type[_Options], given: dict[str, Any]) -> _Options:

@@ -1,13 +1,18 @@
-"""How a model type is named on the command line: in full, by its end in lower case, or as what people call it."""
+"""The model types there are reference agents for, and how they are named on the command line."""
 
 from typing import Any
 
 import click
 
-from coval_load.reference.options import CHAT, VOICE
+VOICE = "MODEL_TYPE_WEBSOCKET"
+CHAT_WEBSOCKET = "MODEL_TYPE_CHAT_WEBSOCKET"
+CHAT = "MODEL_TYPE_CHAT"
+CHAT_A2A = "MODEL_TYPE_CHAT_A2A"
+MODEL_TYPES = (VOICE, CHAT_WEBSOCKET, CHAT, CHAT_A2A)
+OVER_HTTP = (CHAT, CHAT_A2A)
 
 _PREFIX = "MODEL_TYPE_"
-_CALLED = {"voice": VOICE, "chat": CHAT}
+_CALLED = {"voice": VOICE, "chat": CHAT, "chat_a2a": CHAT_A2A, "chat_websocket": CHAT_WEBSOCKET}
 
 
 class ModelTypeName(click.ParamType[str]):
@@ -19,13 +24,13 @@ class ModelTypeName(click.ParamType[str]):
         """The full name of a model type that there is a reference agent for."""
         full: str = _CALLED.get(value.lower(), value.upper())
         full = full if full.startswith(_PREFIX) else _PREFIX + full
-        if full not in (VOICE, CHAT):
-            self.fail(f"expected one of {', '.join((*_CALLED, VOICE, CHAT))}; got {value!r}", param, ctx)
+        if full not in MODEL_TYPES:
+            self.fail(f"expected one of {', '.join((*_CALLED, *MODEL_TYPES))}; got {value!r}", param, ctx)
         return full
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         """What stands in `--help`."""
-        return f"[{'|'.join((*_CALLED, VOICE, CHAT))}]"
+        return f"[{'|'.join((*_CALLED, *MODEL_TYPES))}]"
 
 
 MODEL_TYPE = ModelTypeName()

@@ -1,14 +1,10 @@
 """How a reference agent behaves. All durations are in seconds, all rates in Hz."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 from coval_load.reference.misbehaviour import Misbehaviour
-
-VOICE = "MODEL_TYPE_WEBSOCKET"
-CHAT = "MODEL_TYPE_CHAT_WEBSOCKET"
 
 
 @attrs.frozen
@@ -37,7 +33,7 @@ class VoiceOptions:
 
 @attrs.frozen
 class ChatOptions:
-    """What only a chat agent does. `ready_type` is the type of its ready message; None: it sends none."""
+    """What only a chat agent over WebSocket does. `ready_type` is its ready message's type; None: it sends none."""
 
     message_format: str = "type"
     messages: int = 1
@@ -47,12 +43,60 @@ class ChatOptions:
 
 
 @attrs.frozen
+class StreamOptions:
+    """How agents over HTTP stream: a reply in `chunks` pieces, `chunk_gap_s` between them.
+
+    `stream` is what the agent file says about it; None: nothing. An agent streams where a request asks for it.
+    """
+
+    chunks: int = 5
+    chunk_gap_s: float = 0.02
+    stream: bool | None = None
+
+
+@attrs.frozen
+class HttpChatOptions:
+    """What only a chat agent over HTTP does.
+
+    `api` is the one its agent file is for: `standard`, `openai` or `responses`; the last two need a Bearer
+    token. With `initialization` it takes chats only in a session that it set up before. With `template` it has
+    JSON shapes of its own. In each turn it calls a tool `tool_rounds` times before it answers, and with turn
+    `ends_after` (None: never) it ends the conversation.
+    """
+
+    api: str = "standard"
+    initialization: bool = False
+    template: bool = False
+    tool_rounds: int = 0
+    ends_after: int | None = None
+
+
+@attrs.frozen
+class A2AOptions:
+    """What only an A2A agent does.
+
+    `reply_in` is where its reply stands: `message`, `task` (in its status) or `artifact`; `final_state` the state
+    a task is in with it: `completed` or `input-required`. A task is `working` until it was asked for `pending`
+    times. With `oauth` it takes messages only with a token that it gave out before.
+    """
+
+    protocol_version: str = "0.3"
+    reply_in: str = "message"
+    final_state: str = "completed"
+    pending: int = 0
+    oauth: bool = False
+
+
+@attrs.frozen
 class AgentOptions:
     """What every reference agent does: it answers `delay_s` +- `spread_s` after the caller's turn."""
 
     model_type: str
     voice: VoiceOptions = VoiceOptions()
     chat: ChatOptions = ChatOptions()
+    streaming: StreamOptions = StreamOptions()
+    http_chat: HttpChatOptions = HttpChatOptions()
+    a2a: A2AOptions = A2AOptions()
     delay_s: float = 0.6
     spread_s: float = 0.0
     seed: int = 0
@@ -72,41 +116,3 @@ class ServerOptions:
     http_first: bool = False
     out: Path = Path("coval-reference")
     stamps: Path | None = None
-
-
-def contradictions(options: AgentOptions) -> list[str]:
-    """What in these options can't be done together, each as a message for people; empty if all is well."""
-    return [*_in_common(options), *(_in_voice(options) if options.model_type == VOICE else _in_chat(options))]
-
-
-def _in_common(options: AgentOptions) -> Iterator[str]:
-    if options.spread_s > options.delay_s:
-        yield f"expected a spread of at most the delay, {options.delay_s:g}s; got {options.spread_s:g}s"
-
-
-def _in_voice(options: AgentOptions) -> Iterator[str]:
-    voice = options.voice
-    soonest_s = options.delay_s - options.spread_s
-    if not voice.echo and soonest_s < voice.end_silence_s:
-        yield (
-            f"expected a delay of at least the end silence, {voice.end_silence_s:g}s, since the agent can't"
-            f" know before that the caller has finished; got {soonest_s:g}s (delay less spread); raise"
-            " --delay or lower --end-silence"
-        )
-    if voice.encoding == "mp3" and (voice.binary or voice.mode != "burst" or voice.leading_silence_s):
-        yield "expected --mode burst, JSON and no leading silence with --encoding mp3"
-    if voice.channels == 2 and (voice.binary or voice.encoding != "pcm"):
-        yield "expected one channel unless the audio is PCM in JSON messages"
-    spoils_json = {m.kind for m in options.misbehaviours} & {"wrong-type", "bad-path", "bad-base64"}
-    if voice.binary and spoils_json:
-        yield f"expected JSON audio for --misbehave {', '.join(sorted(spoils_json))}; got --binary"
-
-
-def _in_chat(options: AgentOptions) -> Iterator[str]:
-    kinds = {m.kind for m in options.misbehaviours}
-    if kinds & {"no-ready", "no-session-id"} and not options.chat.ready_type:
-        yield "expected --ready-message with --misbehave no-ready and no-session-id"
-    if "bad-base64" in kinds:
-        yield "expected another kind than bad-base64: a chat agent sends no base64"
-    if "wrong-type" in kinds and options.chat.message_format == "content":
-        yield "expected another kind than wrong-type: messages of the format content have no type"

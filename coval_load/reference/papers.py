@@ -8,26 +8,41 @@ import attrs
 import yaml
 
 from coval_load.codecs.audio.packaged import CLIPS, clip_text, read_clip
-from coval_load.reference.options import CHAT, VOICE, AgentOptions, ServerOptions
+from coval_load.reference.a2a import ENDPOINT as A2A_ENDPOINT
+from coval_load.reference.http_chat import ENDPOINTS, SETUP
+from coval_load.reference.http_papers import http_metadata, tool_results
+from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, OVER_HTTP, VOICE
+from coval_load.reference.oauth import TOKEN_PATH
+from coval_load.reference.options import AgentOptions, ServerOptions
 
 TURNS = ("pizza-order", "pizza-size", "thanks-bye")
 INITIALIZATION = {"type": "start", "simulation_output_id": "{{simulation_output_id}}"}
 WEBSOCKET_URL_PATH = "data.websocket_url"
+KINDS = {VOICE: "voice", CHAT_WEBSOCKET: "chat", CHAT: "HTTP chat", CHAT_A2A: "A2A"}
 
 
 @attrs.frozen
 class Address:
-    """Where the agent is reached: by WebSocket, and by HTTP for the setup of HTTP-first mode."""
+    """Where the agent is reached, and where a conversation is set up before it begins, by HTTP."""
 
     endpoint: str
     setup_url: str
 
     @classmethod
-    def of(cls, model_type: str, host: str, port: int, use_tls: bool) -> "Address":
+    def of(cls, options: AgentOptions, host: str, port: int, use_tls: bool) -> "Address":
+        """The addresses of an agent with these options that listens on this port."""
         s = "s" if use_tls else ""
-        path = "voice" if model_type == VOICE else "chat"
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return cls(f"ws{s}://{authority}/{path}", f"http{s}://{authority}/sessions")
+        over_websocket, over_http = f"ws{s}://{authority}", f"http{s}://{authority}"
+        match options.model_type:
+            case "MODEL_TYPE_WEBSOCKET":
+                return cls(f"{over_websocket}/voice", over_http + SETUP)
+            case "MODEL_TYPE_CHAT":
+                return cls(over_http + ENDPOINTS[options.http_chat.api], over_http + SETUP)
+            case "MODEL_TYPE_CHAT_A2A":
+                return cls(over_http + A2A_ENDPOINT, over_http + TOKEN_PATH)
+            case _:
+                return cls(f"{over_websocket}/chat", over_http + SETUP)
 
 
 @attrs.frozen
@@ -51,6 +66,15 @@ def write_papers(options: AgentOptions, server: ServerOptions, address: Address)
 
 def agent_body(options: AgentOptions, server: ServerOptions, address: Address) -> dict[str, Any]:
     """The connect-an-agent body that fits an agent with these options."""
+    if options.model_type in OVER_HTTP:
+        metadata = http_metadata(options, address.endpoint, address.setup_url)
+    else:
+        metadata = _websocket_metadata(options, server, address)
+    name = f"reference {KINDS[options.model_type]} agent"
+    return {"display_name": name, "model_type": options.model_type, "metadata": metadata}
+
+
+def _websocket_metadata(options: AgentOptions, server: ServerOptions, address: Address) -> dict[str, Any]:
     metadata: dict[str, Any] = {"endpoint": address.endpoint}
     if server.http_first:
         metadata = {
@@ -60,9 +84,7 @@ def agent_body(options: AgentOptions, server: ServerOptions, address: Address) -
             "websocket_url_response_path": WEBSOCKET_URL_PATH,
         }
     metadata["initialization_json"] = INITIALIZATION
-    metadata |= _voice_metadata(options, server) if options.model_type == VOICE else _chat_metadata(options)
-    kind = "voice" if options.model_type == VOICE else "chat"
-    return {"display_name": f"reference {kind} agent", "model_type": options.model_type, "metadata": metadata}
+    return metadata | (_voice_metadata(options, server) if options.model_type == VOICE else _chat_metadata(options))
 
 
 def _voice_metadata(options: AgentOptions, server: ServerOptions) -> dict[str, Any]:
@@ -101,14 +123,20 @@ def plan(options: AgentOptions, server: ServerOptions) -> dict[str, Any]:
     says_first = "wait_for_user" if options.greeting else "speak_first"
     targets = {"allow_private": True} | ({} if server.use_tls else {"allow_plaintext": True})
     return {
-        "name": f"reference-{'chat' if options.model_type == CHAT else 'voice'}",
+        "name": f"reference-{'voice' if options.model_type == VOICE else 'chat'}",
         "agents": ["agent.json"],
         "persona": {"conversation_initiation": says_first, "wait_seconds": 0.5},
-        "test_set": [{"id": "order-a-pizza", "turns": [_turn(name, options.model_type) for name in TURNS]}],
+        "test_set": [_test_case(options)],
         "load": {"concurrency": 5, "simulations": 10},
         **({"tls": {"ca_file": "ca.pem"}} if server.use_tls else {}),
         "targets": targets,
     }
+
+
+def _test_case(options: AgentOptions) -> dict[str, Any]:
+    case: dict[str, Any] = {"id": "order-a-pizza", "turns": [_turn(name, options.model_type) for name in TURNS]}
+    results = tool_results(options)
+    return case | ({"tool_results": results} if results else {})
 
 
 def _turn(name: str, model_type: str) -> dict[str, str]:

@@ -15,13 +15,18 @@ import attrs
 import trio
 import trustme
 
+from coval_load.reference.a2a import A2AAgent
 from coval_load.reference.chat import ChatAgent
+from coval_load.reference.http_chat import HttpChatAgent
+from coval_load.reference.http_server import HttpService
 from coval_load.reference.misbehaviour import Misbehaviour
-from coval_load.reference.options import VOICE, AgentOptions, ServerOptions
+from coval_load.reference.model_types import CHAT, CHAT_A2A, VOICE
+from coval_load.reference.options import AgentOptions, ServerOptions
 from coval_load.reference.papers import Address, write_papers
-from coval_load.reference.server import BACKLOG, Agent, Server
+from coval_load.reference.server import BACKLOG, Server, Service
 from coval_load.reference.stamps import Stamps
 from coval_load.reference.voice import VoiceAgent
+from coval_load.reference.websocket_server import Agent, WebSocketService
 
 
 @attrs.frozen
@@ -51,19 +56,28 @@ async def run_reference_agent(options: AgentOptions, server: ServerOptions, anno
     """
     allow_many_connections()
     server.out.mkdir(parents=True, exist_ok=True)
-    agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
     tls = make_tls(server) if server.use_tls else None
     with Stamps(server.stamps) as stamps, await _bind(server) as sock:
-        address = Address.of(options.model_type, server.host, sock.getsockname()[1], server.use_tls)
+        address = Address.of(options, server.host, sock.getsockname()[1], server.use_tls)
         announcement = _announcement(options, server, address)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_when_told, nursery.cancel_scope)
             nursery.start_soon(stamps.flush_often)
             if not refuses_all(options.misbehaviours):
-                taker = Server(agent, options, stamps, tls, address.endpoint)
+                taker = Server(make_service(options, stamps, address), options, tls)
                 sock.listen(BACKLOG)
                 await nursery.start(partial(trio.serve_listeners, taker.take, [trio.SocketListener(sock)]))
             announce(announcement)
+
+
+def make_service(options: AgentOptions, stamps: Stamps, address: Address) -> Service:
+    """What an agent of this model type speaks, and the agent that speaks it."""
+    if options.model_type == CHAT:
+        return HttpService(HttpChatAgent(options, stamps))
+    if options.model_type == CHAT_A2A:
+        return HttpService(A2AAgent(options, stamps, address.endpoint))
+    agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
+    return WebSocketService(agent, options, stamps, address.endpoint)
 
 
 def allow_many_connections() -> None:

@@ -1,38 +1,20 @@
-"""Listens, and takes each connection as far as its conversation: TCP, TLS, HTTP, WebSocket upgrade."""
+"""Listens, and takes each connection over TCP and TLS to the service that talks to its caller."""
 
 import itertools
-import socket
 import ssl
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
 
 import h11
 import trio
 import trio_websocket
 import wsproto.utilities
 
-from coval_load.reference.http_setup import Head, ReplayedStream, answer_setup, read_head
-from coval_load.reference.line import Line, reset_when_closed
-from coval_load.reference.misbehaviour import (
-    AT_ACCEPT,
-    AT_READY,
-    AT_REPLY,
-    AT_SETUP,
-    AT_UPGRADE,
-    STATUSES,
-    kinds_for,
-)
+from coval_load.reference.line import reset_when_closed
+from coval_load.reference.misbehaviour import AT_ACCEPT, kinds_for
 from coval_load.reference.options import AgentOptions
-from coval_load.reference.stamps import Stamps
 
 BACKLOG = 4096
-HANDSHAKE_TIMEOUT_S = 30.0
-MAX_MESSAGE = 16 * 1024 * 1024
 RECEIVE_BYTES = 16_384
-# Messages that may wait while the agent is busy: without room the reader would change tasks for each of them.
-QUEUED_MESSAGES = 64
-DRIBBLE_S = 1.0
-SMALL_BUFFER = 4096
 GONE = (
     trio.BrokenResourceError,
     trio.ClosedResourceError,
@@ -45,34 +27,22 @@ GONE = (
 )
 
 
-class Agent(Protocol):
-    """The part of a reference agent that talks."""
+class Service(Protocol):
+    """What an agent speaks: WebSocket, or HTTP."""
 
-    async def converse(self, line: Line) -> None:
-        """Runs until the connection ends."""
+    async def serve(self, stream: trio.abc.Stream, transport: trio.SocketStream) -> None:
+        """One connection until its end; `transport` is what is under `stream`. May raise any of `GONE`."""
         ...
 
 
 class Server:
     """Serves one agent on one port. A connection that fails ends alone."""
 
-    def __init__(
-        self,
-        agent: Agent,
-        options: AgentOptions,
-        stamps: Stamps,
-        tls: ssl.SSLContext | None,
-        websocket_url: str,
-    ) -> None:
-        self._agent = agent
+    def __init__(self, service: Service, options: AgentOptions, tls: ssl.SSLContext | None) -> None:
+        self._service = service
         self._options = options
-        self._stamps = stamps
         self._tls = tls
-        self._websocket_url = websocket_url
-        # Each kind of event is counted by itself, so that a share of them is exact.
         self._accepted = itertools.count()
-        self._setups = itertools.count()
-        self._upgrades = itertools.count()
 
     async def take(self, transport: trio.SocketStream) -> None:
         """One TCP connection, from accept to close."""
@@ -83,7 +53,7 @@ class Server:
             pass  # the caller went away, or was made to
 
     async def _take(self, transport: trio.SocketStream) -> None:
-        kinds = self._kinds(AT_ACCEPT, next(self._accepted))
+        kinds = kinds_for(self._options.misbehaviours, AT_ACCEPT, next(self._accepted))
         if "refuse" in kinds:
             reset_when_closed(transport)
             return
@@ -91,60 +61,9 @@ class Server:
             await transport.receive_some(RECEIVE_BYTES)
             await transport.send_all(b"this is not TLS\r\n" * 8)
             return
-        stream = self._secure(transport)
-        head = None
-        with trio.move_on_after(HANDSHAKE_TIMEOUT_S):
-            head = await read_head(stream)
-        if head is None:
-            return
-        if head.asks_for_upgrade:
-            await self._upgrade(transport, stream, head)
-        else:
-            await self._set_up(stream, head)
+        await self._service.serve(self._secure(transport), transport)
 
     def _secure(self, transport: trio.SocketStream) -> trio.abc.Stream:
         if self._tls is None:
             return transport
         return trio.SSLStream(transport, self._tls, server_side=True, https_compatible=True)
-
-    async def _set_up(self, stream: trio.abc.Stream, head: Head) -> None:
-        number = next(self._setups)
-        url = f"{self._websocket_url}/{number}"
-        await answer_setup(stream, head, url, self._kinds(AT_SETUP, number))
-
-    async def _upgrade(self, transport: trio.SocketStream, stream: trio.abc.Stream, head: Head) -> None:
-        number = next(self._upgrades)
-        kinds = self._kinds(AT_UPGRADE | AT_READY | AT_REPLY, number)
-        replayed = ReplayedStream(stream, head.raw)
-        if "slow-loris" in kinds:
-            replayed.dribble_s = DRIBBLE_S
-        async with trio.open_nursery() as nursery:
-            # Without a deadline this would wait for ever for an upgrade request that is not one.
-            with trio.fail_after(HANDSHAKE_TIMEOUT_S):
-                request = await trio_websocket.wrap_server_stream(
-                    nursery, replayed, QUEUED_MESSAGES, MAX_MESSAGE, RECEIVE_BYTES
-                )
-            for kind in sorted(kinds & STATUSES.keys()):
-                self._stamps.add("rejected", connection=number, status=STATUSES[kind])
-                await request.reject(STATUSES[kind], body=b"told to fail")
-                nursery.cancel_scope.cancel()
-                return
-            websocket = await request.accept()
-            replayed.dribble_s = None
-            line = Line(websocket, replayed, transport, number, self._stamps, kinds, self._options.seed)
-            line.simulation_output_id = simulation_named_in(head)
-            line.stamp("accepted")
-            if "not-reading" in kinds:
-                transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-                replayed.deaf = True
-            await self._agent.converse(line)
-            nursery.cancel_scope.cancel()
-
-    def _kinds(self, moment: frozenset[str], number: int) -> frozenset[str]:
-        return kinds_for(self._options.misbehaviours, moment, number)
-
-
-def simulation_named_in(head: Head) -> str | None:
-    """The simulation's id from the header `X-Simulation-Id` or the query's `simulation_output_id`."""
-    query = parse_qs(urlsplit(head.target).query)
-    return head.headers.get("x-simulation-id") or next(iter(query.get("simulation_output_id", ())), None)

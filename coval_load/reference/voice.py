@@ -9,9 +9,9 @@ import trio_websocket
 
 from coval_load.reference.hearing import Heard, Hearing, audio_in
 from coval_load.reference.line import Line
-from coval_load.reference.misbehaviour import spoil_reply
 from coval_load.reference.options import AgentOptions
 from coval_load.reference.speaking import GREETING, REPLIES, Utterance, happens_before, prepare, speak
+from coval_load.reference.spoiling import spoil_reply
 
 CART_UPDATE = {"type": "cart_update", "event": "added", "items": 1}
 # Whatever else a caller sends (an initialization message, say) gets no answer.

@@ -7,7 +7,7 @@ import pytest
 import trio
 from reference_callers import PATIENCE_S, Agent, options_for
 
-from coval_load.reference.options import contradictions
+from coval_load.reference.contradictions import contradictions
 from coval_load.reference.process import ReferenceProcess, start_reference_agent
 from coval_load.reference.run import run_reference_agent
 

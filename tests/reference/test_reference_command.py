@@ -12,7 +12,7 @@ from coval_load.agents.loading import load_agent
 from coval_load.agents.options.registry import OPTIONS
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.reference.command import reference_agent
-from coval_load.reference.options import contradictions
+from coval_load.reference.contradictions import contradictions
 from coval_load.reference.papers import Address, agent_body, plan, write_papers
 
 
@@ -26,7 +26,7 @@ from coval_load.reference.papers import Address, agent_body, plan, write_papers
         (["--encoding=ulaw", "--channels=2"], "one channel"),
         (["--binary", "--misbehave=bad-path"], "expected JSON audio"),
         ([CHAT, "--misbehave=no-ready"], "--ready-message"),
-        ([CHAT, "--misbehave=bad-base64"], "no base64"),
+        ([CHAT, "--misbehave=bad-base64"], "expected with MODEL_TYPE_CHAT_WEBSOCKET a --misbehave of"),
         ([CHAT, "--message-format=content", "--misbehave=wrong-type"], "no type"),
         (["--delay=600"], "expected a duration such as 300ms"),
         (["--delay=-1s"], "expected a duration"),
@@ -56,7 +56,7 @@ def test_an_echo_needs_no_delay():
 
 def papers(tmp_path, *arguments):
     options, server = options_for(*arguments, f"--out={tmp_path}")
-    written = write_papers(options, server, Address.of(options.model_type, "127.0.0.1", 9, server.use_tls))
+    written = write_papers(options, server, Address.of(options, "127.0.0.1", 9, server.use_tls))
     return json.loads(written.agent.read_text()), yaml.safe_load(written.plan.read_text())
 
 
@@ -122,7 +122,7 @@ def test_papers_can_be_used_as_they_are(tmp_path, arguments):
 
 def test_an_echo_comes_back_at_the_callers_rate():
     options, server = options_for("--echo", "--caller-rate=8000", "--binary")
-    metadata = agent_body(options, server, Address.of(options.model_type, "::1", 9, True))["metadata"]
+    metadata = agent_body(options, server, Address.of(options, "::1", 9, True))["metadata"]
     assert metadata["receive_sample_rate_hertz"] == 8000
     assert metadata["send_audio_template"] == "{{audio_data}}"
     assert metadata["endpoint"] == "wss://[::1]:9/voice"

@@ -4,7 +4,7 @@ import click
 import pytest
 
 from coval_load.reference.model_types import MODEL_TYPE
-from coval_load.reference.options import CHAT, VOICE
+from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, VOICE
 
 
 @pytest.mark.parametrize(
@@ -14,15 +14,17 @@ from coval_load.reference.options import CHAT, VOICE
         ("websocket", VOICE),
         ("MODEL_TYPE_WEBSOCKET", VOICE),
         ("Chat", CHAT),
-        ("chat_websocket", CHAT),
-        ("MODEL_TYPE_CHAT_WEBSOCKET", CHAT),
+        ("MODEL_TYPE_CHAT", CHAT),
+        ("chat_a2a", CHAT_A2A),
+        ("chat_websocket", CHAT_WEBSOCKET),
+        ("MODEL_TYPE_CHAT_WEBSOCKET", CHAT_WEBSOCKET),
     ],
 )
 def test_what_is_typed(typed, meant):
     assert MODEL_TYPE.convert(typed, None, None) == meant
 
 
-@pytest.mark.parametrize("typed", ["", "sms", "MODEL_TYPE_CHAT"])
+@pytest.mark.parametrize("typed", ["", "sms", "MODEL_TYPE_VOICE"])
 def test_what_there_is_no_agent_for(typed):
     with pytest.raises(click.BadParameter, match="expected one of voice, chat"):
         MODEL_TYPE.convert(typed, None, None)
