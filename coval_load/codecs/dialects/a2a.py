@@ -20,7 +20,6 @@ from coval_load.codecs.dialects.a2a_versions import (
     plain_states,
 )
 from coval_load.codecs.dialects.http_headers import (
-    INITIALIZATION_NAMES,
     SESSION_NAMES,
     HeaderTemplates,
     merged,
@@ -29,7 +28,7 @@ from coval_load.codecs.dialects.http_headers import (
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.codecs.dialects.json_messages import kind_of, quoted
 from coval_load.codecs.dialects.placeholders import Complaint, complaints
-from coval_load.codecs.templates import JsonTemplate, TemplateError
+from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 
 
 @attrs.frozen
@@ -74,9 +73,13 @@ class A2AFormat:
         initialization = self._initialization
         request = initialization.request(values, self.authorization) if initialization else None
         self._headers.prove(values)
-        if initialization is None:
-            self._begin(values, None)
+        self._prove_metadata(values)
         return A2AChat(terms, request, partial(self._begin, values), values.get("simulation_output_id", ""))
+
+    def _prove_metadata(self, values: Mapping[str, Any]) -> None:
+        known = session_values(values, None)
+        names = sorted(self._metadata.names) if self._metadata else ()
+        fill_json([f"{{{{{name}}}}}" for name in names if not _is_of_answer(name)], known, name="custom_data")
 
     def _begin(self, values: Mapping[str, Any], answer: bytes | None) -> Begun:
         session = self._initialization.session(answer or b"") if self._initialization else Session()
@@ -84,6 +87,15 @@ class A2AFormat:
         # A custom header is the user's own word, so it comes last.
         headers = merged(self.authorization.items(), session.headers, self._headers.fill(known))
         return Begun(headers, self._metadata.fill(known) if self._metadata else None)
+
+    def answers_in_headers(self) -> Sequence[tuple[str, str]]:
+        """Each (field, placeholder) that only the answer to an initialization can fill. Raises `TemplateError`."""
+        return self._headers.of_answer
+
+    def answers_in_metadata(self) -> Sequence[tuple[str, str]]:
+        """The same, of `custom_data`."""
+        names = sorted(self._metadata.names) if self._metadata else ()
+        return tuple(("custom_data", name) for name in names if _is_of_answer(name))
 
     @cached_property
     def _headers(self) -> HeaderTemplates:
@@ -106,8 +118,7 @@ class A2AFormat:
             raise TemplateError(
                 "custom_data", None, f"expected an object, as it is sent as params.metadata; got {came}"
             )
-        names = SESSION_NAMES if self.initialization_endpoint else (*INITIALIZATION_NAMES, "sessionId")
-        return JsonTemplate.parse(self.custom_data, name="custom_data", allowed=names)
+        return JsonTemplate.parse(self.custom_data, name="custom_data", allowed=SESSION_NAMES)
 
 
 def check(chat: A2AFormat) -> list[Complaint]:
@@ -124,12 +135,20 @@ def _check_session(chat: A2AFormat) -> Iterator[Complaint]:
         return
     if chat.initialization_payload is not None:
         yield "initialization_payload", "sent nowhere while initialization_endpoint is not set: set it, or remove this"
-    try:
-        needed = HeaderTemplates.parse(chat.custom_headers).of_answer
-    except TemplateError:
-        return
-    for field, placeholder in needed:
+    for field, placeholder in _needed_answers(chat):
         yield field, f"{{{{{placeholder}}}}}: there is no answer to take it from; set initialization_endpoint"
+
+
+def _needed_answers(chat: A2AFormat) -> Iterator[tuple[str, str]]:
+    for of_answer in (chat.answers_in_headers, chat.answers_in_metadata):
+        try:
+            yield from of_answer()
+        except TemplateError:
+            continue  # complained of already
+
+
+def _is_of_answer(name: str) -> bool:
+    return name.startswith("init_response.")
 
 
 def _check_states(chat: A2AFormat) -> Iterator[Complaint]:

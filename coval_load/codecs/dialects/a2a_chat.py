@@ -92,9 +92,7 @@ class A2AChat:
 
     def ask_again(self) -> HttpRequest:
         """For the task as it is now."""
-        last = self._answer
-        self._answer = AnswerPicture(self._task_artifacts, last.message_id, last.context_id, last.task_id)
-        return self._request(self._terms.version.get_task, {"id": last.task_id})
+        return self._request(self._terms.version.get_task, {"id": self._answer.task_id})
 
     def give_results(self, results: Sequence[ToolResult], timestamp: str) -> HttpRequest:
         """Never called: in A2A an agent's tools are its own, so no reply holds a call."""
@@ -102,6 +100,8 @@ class A2AChat:
 
     def read(self, content_type: str) -> BoundedReading:
         """Begin to read the answer to the last request."""
+        last = self._answer
+        self._answer = AnswerPicture(self._task_artifacts, last.message_id, last.context_id, last.task_id)
         asked = Asked(self._terms.version, self._terms.streams, self._asked_within_task)
         return reading_of(content_type, Expected(self._request_id, asked, self._terms.terminal_states), self._answer)
 
