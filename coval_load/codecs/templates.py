@@ -75,7 +75,7 @@ class Template:
     """A template of JSON text, parsed once and rendered often."""
 
     name: str
-    parts: tuple[_Part, ...]
+    parts: tuple[_Part, ...] = attrs.field(repr=False)  # an agent's templates may hold its keys
 
     @classmethod
     def parse(cls, text: str, *, name: str, allowed: Allowed | None = None) -> "Template":
@@ -148,7 +148,7 @@ class JsonTemplate:
     """Parsed JSON with placeholders in its strings, at any depth, object keys included."""
 
     name: str
-    value: Any
+    value: Any = attrs.field(repr=False)
 
     @classmethod
     def parse(cls, value: Any, *, name: str, allowed: Allowed | None = None) -> "JsonTemplate":
