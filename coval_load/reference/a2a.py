@@ -68,7 +68,9 @@ class A2AAgent:
             return
         call_id = None
         try:
-            call_id, call = self._read_call(request)
+            asked = read_json_rpc(request.body)
+            call_id = asked["id"]
+            call = self._understand(request, asked)
             if call.what == "get":
                 await self._give_task(line, request, call)
             else:
@@ -76,15 +78,6 @@ class A2AAgent:
         except RpcError as error:
             self._turns.stamp("unreadable", line, request.read_at, reason=error.message)
             await line.respond_json(200, error_object(call_id, error.code, error.message))
-
-    def _read_call(self, request: Request) -> tuple[Any, Call]:
-        try:
-            asked = orjson.loads(request.body)
-        except ValueError as wrong:
-            raise RpcError(PARSE_ERROR, str(wrong)) from None
-        if not isinstance(asked, dict) or asked.get("jsonrpc") != "2.0" or "id" not in asked:
-            raise RpcError(INVALID_REQUEST, "expected a JSON-RPC 2.0 request with an id")
-        return asked["id"], self._understand(request, asked)
 
     def _understand(self, request: Request, asked: dict[str, Any]) -> Call:
         version = request.headers.get(VERSION_HEADER.lower(), "")
@@ -149,6 +142,17 @@ class A2AAgent:
         elif task.state == "working" and task.asked_for >= self._a2a.pending:
             task.state, what = self._a2a.final_state, "message_out"
         return _result(call, self._place.task(task), what)
+
+
+def read_json_rpc(body: bytes) -> dict[str, Any]:
+    """A JSON-RPC request. Raises `RpcError` where it is none (JSON-RPC 2.0, section 4)."""
+    try:
+        asked = orjson.loads(body)
+    except ValueError as wrong:
+        raise RpcError(PARSE_ERROR, str(wrong)) from None
+    if not isinstance(asked, dict) or asked.get("jsonrpc") != "2.0" or "id" not in asked:
+        raise RpcError(INVALID_REQUEST, "expected a JSON-RPC 2.0 request with an id")
+    return asked
 
 
 def error_object(call_id: Any, code: int, message: str) -> dict[str, Any]:

@@ -31,7 +31,9 @@ def read_chat_request(path: str, body: bytes, in_template: bool) -> ChatRequest:
         history = _in_template(asked) if in_template else read_history(asked.get("messages"))
     else:
         _expect_model(asked)
-        history = read_history(asked.get("messages") if path == COMPLETIONS else _input_of(asked))
+        items = asked.get("messages") if path == COMPLETIONS else _input_of(asked)
+        _expect_no_timestamps(items)
+        history = read_history(items)
     options = asked.get("stream_options")
     return ChatRequest(
         history=history,
@@ -45,6 +47,13 @@ def read_chat_request(path: str, body: bytes, in_template: bool) -> ChatRequest:
 def _expect_model(asked: dict[str, Any]) -> None:
     if not isinstance(asked.get("model"), str):
         raise ValueError("expected a model")
+
+
+def _expect_no_timestamps(items: Any) -> None:
+    # OpenAI's own APIs refuse keys that they don't know.
+    for at, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict) and "timestamp" in item:
+            raise ValueError(f"message {at}: property timestamp should not exist")
 
 
 def _input_of(asked: dict[str, Any]) -> Any:

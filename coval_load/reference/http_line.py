@@ -106,9 +106,11 @@ class HttpLine:
 
     async def send_piece(self, data: bytes, last: bool = False) -> None:
         """A piece of the stream; the stream ends with the `last` one."""
-        end = self._encode(h11.EndOfMessage()) if last else b""
         head, self._head = self._head, b""
-        await self._send(head, self._encode(h11.Data(data)) + end)
+        chunk = self._encode(h11.Data(data))
+        if last:
+            chunk += self._encode(h11.EndOfMessage())
+        await self._send(head, chunk)
 
     def _encode_head(
         self, status: int, content_type: str, framing: tuple[str, str], headers: Sequence[tuple[str, str]] = ()

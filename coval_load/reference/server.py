@@ -20,7 +20,7 @@ GONE = (
     trio.ClosedResourceError,
     trio_websocket.ConnectionClosed,
     trio.TooSlowError,
-    h11.ProtocolError,
+    h11.RemoteProtocolError,
     wsproto.utilities.ProtocolError,
     ssl.SSLError,
     OSError,

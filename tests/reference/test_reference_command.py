@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 from click.testing import CliRunner
+from http_callers import A2A, HTTP_CHAT
 from reference_callers import CHAT, options_for
 
 from coval_load.agents.addresses import Targets
@@ -28,6 +29,23 @@ from coval_load.reference.papers import Address, agent_body, plan, write_papers
         ([CHAT, "--misbehave=no-ready"], "--ready-message"),
         ([CHAT, "--misbehave=bad-base64"], "expected with MODEL_TYPE_CHAT_WEBSOCKET a --misbehave of"),
         ([CHAT, "--message-format=content", "--misbehave=wrong-type"], "no type"),
+        ([CHAT, "--misbehave=empty-choice"], "expected with MODEL_TYPE_CHAT_WEBSOCKET a --misbehave of"),
+        (["--delay=1s", "--misbehave=half-json"], "expected with MODEL_TYPE_WEBSOCKET a --misbehave of"),
+        ([HTTP_CHAT, "--misbehave=half-frame"], "expected with MODEL_TYPE_CHAT a --misbehave of"),
+        ([HTTP_CHAT, "--misbehave=rpc-error"], "got rpc-error"),
+        ([A2A, "--misbehave=endless-tool-call"], "got endless-tool-call"),
+        ([HTTP_CHAT, "--greeting"], "can't speak first"),
+        ([HTTP_CHAT, "--misbehave=setup-500"], "expected --initialization"),
+        ([A2A, "--misbehave=setup-garbage"], "expected --oauth"),
+        ([HTTP_CHAT, "--template", "--api=openai"], "expected --api standard"),
+        ([HTTP_CHAT, "--template", "--stream"], "expected --no-stream"),
+        ([HTTP_CHAT, "--template", "--misbehave=empty-choice"], "have no choices"),
+        ([HTTP_CHAT, "--misbehave=half-stream"], "expected --stream"),
+        ([HTTP_CHAT, "--api=openai", "--no-stream", "--misbehave=half-stream"], "expected --stream"),
+        ([A2A, "--misbehave=half-stream"], "expected --stream"),
+        ([A2A, "--a2a-pending=2"], "a message has no task"),
+        ([A2A, "--a2a-state=input-required"], "a message has no task"),
+        ([HTTP_CHAT, "--chunks=0"], "--chunks"),
         (["--delay=600"], "expected a duration such as 300ms"),
         (["--delay=-1s"], "expected a duration"),
         (["--delay=nans"], "expected a duration"),
@@ -93,6 +111,70 @@ def test_a_chat_agents_papers(tmp_path):
     assert all("audio" not in turn for turn in plan["test_set"][0]["turns"])
 
 
+def test_an_http_chat_agents_papers(tmp_path):
+    body, plan = papers(tmp_path, HTTP_CHAT)
+    assert body["model_type"] == "MODEL_TYPE_CHAT"
+    assert body["metadata"] == {
+        "chat_endpoint": "https://127.0.0.1:9/chat",
+        "custom_headers": {"X-Simulation-Id": "{{simulation_output_id}}"},
+    }
+    assert plan["targets"] == {"allow_private": True}
+    assert plan["tls"] == {"ca_file": "ca.pem"}
+    assert plan["persona"]["conversation_initiation"] == "speak_first"
+    (case,) = plan["test_set"]
+    assert case.keys() == {"id", "turns"}
+    assert all(turn.keys() == {"type", "text"} for turn in case["turns"])
+
+
+@pytest.mark.parametrize(
+    ("api", "keys"),
+    [("openai", set()), ("responses", {"response_format"})],
+)
+def test_an_openai_agents_papers(tmp_path, api, keys):
+    body, _ = papers(tmp_path, HTTP_CHAT, f"--api={api}", "--stream")
+    given = {"chat_endpoint", "custom_headers", "model", "system_prompt", "authentication_token", "stream"}
+    assert body["metadata"].keys() == given | keys
+    assert body["metadata"]["stream"] is True
+
+
+def test_what_the_templates_of_an_agent_file_say(tmp_path):
+    metadata = papers(tmp_path, HTTP_CHAT, "--template")[0]["metadata"]
+    assert metadata["response_message_path"] == "data.reply.text"
+    filled = metadata["input_template"].replace("{{messages}}", "[]")
+    assert json.loads(filled)["latest"] == "{{latest_message}}"
+    assert "tool_call_extraction_config" not in metadata
+
+
+@pytest.mark.parametrize("arguments", [["--tool-rounds=1"], ["--misbehave=endless-tool-call"]])
+def test_tools_have_results_in_the_plan(tmp_path, arguments):
+    (case,) = papers(tmp_path, HTTP_CHAT, *arguments)[1]["test_set"]
+    assert case["tool_results"] == [{"tool": "lookup_order", "result": {"status": "shipped"}}]
+
+
+def test_an_a2a_agents_papers(tmp_path):
+    body, plan = papers(tmp_path, A2A, "--no-tls", "--oauth", "--no-stream")
+    assert body["model_type"] == "MODEL_TYPE_CHAT_A2A"
+    assert body["metadata"] == {
+        "chat_endpoint": "http://127.0.0.1:9/a2a",
+        "custom_headers": {"X-Simulation-Id": "{{simulation_output_id}}"},
+        "initialization_endpoint": "http://127.0.0.1:9/oauth/token",
+        "initialization_payload": {
+            "grant_type": "client_credentials",
+            "client_id": "reference-client",
+            "client_secret": "reference-secret",
+        },
+        "initialization_content_type": "application/x-www-form-urlencoded",
+        "stream": False,
+    }
+    assert plan["targets"] == {"allow_private": True, "allow_plaintext": True}
+
+
+def test_the_help_tells_which_kinds_there_are_for_whom():
+    said = " ".join(CliRunner().invoke(reference_agent, ["--help"]).output.split()).replace("- ", "-")
+    assert "every model type: bad-path, drop" in said
+    assert "MODEL_TYPE_CHAT_A2A: half-json" in said
+
+
 def test_an_agent_that_is_set_up_over_http(tmp_path):
     body, _ = papers(tmp_path, "--http-first")
     assert body["metadata"]["connection_mode"] == "http_first"
@@ -110,6 +192,14 @@ def test_an_agent_that_is_set_up_over_http(tmp_path):
         ["--echo"],
         [CHAT, "--message-format=content", "--echoes"],
         [CHAT, "--ready-message=session_ready", "--http-first", "--events"],
+        [HTTP_CHAT],
+        [HTTP_CHAT, "--no-tls", "--stream"],
+        [HTTP_CHAT, "--api=openai", "--no-stream", "--misbehave=empty-choice"],
+        [HTTP_CHAT, "--api=responses", "--misbehave=half-stream", "--tool-rounds=2"],
+        [HTTP_CHAT, "--initialization", "--misbehave=setup-500"],
+        [HTTP_CHAT, "--template", "--initialization", "--tool-rounds=1"],
+        [A2A, "--stream", "--a2a-version=1.0"],
+        [A2A, "--oauth", "--misbehave=setup-garbage"],
     ],
     ids=" ".join,
 )

@@ -3,8 +3,7 @@
 import click
 import pytest
 
-from coval_load.reference.model_types import MODEL_TYPE
-from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, VOICE
+from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, MODEL_TYPE, VOICE
 
 
 @pytest.mark.parametrize(
