@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
-import httpx
 from websockets.client import ClientProtocol
 
 from coval_load.actors.http_first import SessionRequest, ask_for_url
@@ -12,6 +11,7 @@ from coval_load.agents.authorization import authorization_headers
 from coval_load.agents.headers import can_be_sent
 from coval_load.codecs.templates import TemplateError, fill_json
 from coval_load.engine.dialling import Dialler
+from coval_load.engine.http_pool import HttpPool
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.wire import Socket
 
@@ -45,7 +45,7 @@ class Connector:
 
     options: ConnectionOptions
     dialler: Dialler
-    http: httpx.AsyncClient
+    http: HttpPool
     wrong_with: Callable[[str], str | None]
 
     @property
@@ -65,7 +65,7 @@ class Connector:
             body=_fill(options.http_request_body, values, "http_request_body"),
             url_path=options.websocket_url_response_path,
         )
-        return await ask_for_url(self.http, self.dialler.resolver, request, self.wrong_with)
+        return await ask_for_url(self.http, request, self.wrong_with)
 
     async def dial(self, url: str | None, values: Mapping[str, Any]) -> tuple[Socket, ClientProtocol]:
         """An open WebSocket to `url`, or to the agent's own endpoint; errors as of `Dialler.dial`."""

@@ -1,9 +1,6 @@
-"""From an address to an open WebSocket: TCP, TLS and the upgrade (RFC 6455 section 4), each failure by its name."""
+"""From an open socket to an open WebSocket: the upgrade (RFC 6455 section 4), each failure by its name."""
 
-import errno
-import os
 import re
-import socket
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -18,13 +15,10 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from coval_load.engine.connecting import Opener, reason
 from coval_load.engine.link import MAX_MESSAGE_BYTES
-from coval_load.engine.names import Address, Resolver
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.wire import Socket
-
-_SEND_BUFFER_BYTES = 64 * 1024
-"""A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
 
 _LONGEST_ANSWER = 64 * 1024
 """Bytes of a refusal that are read. `websockets` takes a megabyte, and half a minute for it in chunks of some bytes."""
@@ -33,80 +27,25 @@ _STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: |$)")
 
 _SUBPROTOCOL_HEADER = "sec-websocket-protocol"
 
-_OURS = {
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOBUFS,
-    errno.ENOMEM,
-    errno.EADDRNOTAVAIL,
-    errno.EACCES,
-    errno.EPERM,
-}
 
-
-@attrs.define
+@attrs.frozen
 class Dialler:
-    """Opens WebSockets for a run. `tls` is shared: its trust store is loaded once.
+    """Opens WebSockets for a run."""
 
-    A TLS handshake is a millisecond of arithmetic; `_turn` lets one of them be computed in each round of the
-    event loop, so that a thousand callers who dial at once do not make the frames of the others late.
-    """
-
-    resolver: Resolver
-    tls: ssl.SSLContext
-    _turn: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(1), init=False)
+    opener: Opener
 
     async def dial(self, url: str, headers: Sequence[tuple[str, str]]) -> tuple[Socket, ClientProtocol]:
         """An open connection to `url` (`wss://` or `ws://`, validated before), within the caller's deadline.
 
-        Raises SimulationFailed: `dns_failed`, `connection_refused`, `tls_failed`, `authentication_failed`,
-        `rate_limited`, `upgrade_refused`, or `internal` where this machine has run out of something.
+        Raises SimulationFailed: as `Opener.open` does, `authentication_failed`, `rate_limited` or
+        `upgrade_refused`.
         """
         uri = _uri(url)
-        raw = await self._connect(await self.resolver.resolve(uri.host, uri.port))
+        wire = Socket(await self.opener.open(uri.host, uri.port, uri.secure, what="WebSocket at "))
         try:
-            if uri.secure:
-                raw = await self._secure(raw, uri.host)
-            wire = Socket(raw)
             return wire, await _upgrade(wire, uri, headers)
         except BaseException:
-            raw.close()
-            raise
-
-    async def _connect(self, addresses: list[Address]) -> socket.socket:
-        refusals = []
-        for address in addresses[:-1]:
-            with trio.move_on_after((trio.current_effective_deadline() - trio.current_time()) / 2):
-                try:
-                    return await _connect_to(address)
-                except OSError as error:
-                    refusals.append(error)
-        try:
-            return await _connect_to(addresses[-1])
-        except OSError as error:
-            raise _refused(addresses[-1], error) from error
-
-    async def _secure(self, raw: socket.socket, host: str) -> ssl.SSLSocket:
-        try:
-            raw.getpeername()  # one that was reset already would raise, and be lost, within `wrap_socket`
-            secured = self.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
-        except OSError as error:
-            raise _tls_failed(host, error) from error
-        try:
-            while True:
-                try:
-                    async with self._turn:
-                        secured.do_handshake()
-                        return secured
-                except ssl.SSLWantReadError:
-                    await trio.lowlevel.wait_readable(secured)
-                except ssl.SSLWantWriteError:
-                    await trio.lowlevel.wait_writable(secured)
-        except (OSError, ssl.CertificateError) as error:
-            secured.close()
-            raise _tls_failed(host, error) from error
-        except BaseException:
-            secured.close()
+            wire.close()
             raise
 
 
@@ -115,20 +54,6 @@ def _uri(url: str) -> WebSocketURI:
     secure = parts.scheme == "wss"
     port = parts.port or (443 if secure else 80)
     return WebSocketURI(secure, parts.hostname or "", port, parts.path or "/", parts.query)
-
-
-async def _connect_to(address: Address) -> socket.socket:
-    connection = trio.socket.socket(address.family, socket.SOCK_STREAM)
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        await connection.connect((address.ip, address.port))
-    except BaseException:
-        connection.close()
-        raise
-    raw = socket.socket(fileno=connection.detach())
-    raw.setblocking(False)
-    return raw
 
 
 async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]]) -> ClientProtocol:
@@ -209,46 +134,8 @@ def _set_headers(onto: Headers, headers: Sequence[tuple[str, str]]) -> None:
         onto[name] = value
 
 
-def _refused(address: Address, error: OSError) -> SimulationFailed:
-    where = f"{address.ip} port {address.port}"
-    if error.errno in _OURS:
-        return SimulationFailed(
-            ErrorKind.INTERNAL,
-            f"expected this machine to open a connection to {where}; got: {_reason(error)}: "
-            "raise its limits (ulimit -n, net.ipv4.ip_local_port_range) or lower the concurrency",
-        )
-    if error.errno == errno.ETIMEDOUT:
-        return SimulationFailed(ErrorKind.CONNECT_TIMEOUT, f"Timeout connecting to WebSocket at {where}")
-    return SimulationFailed(
-        ErrorKind.CONNECTION_REFUSED,
-        f"Connection refused: expected an agent at {where}; got: {_reason(error)}: "
-        "check that it runs there and that no firewall is in the way",
-    )
-
-
-def _tls_failed(host: str, error: Exception) -> SimulationFailed:
-    reason = (
-        getattr(error, "verify_message", "")
-        or getattr(error, "reason", "")
-        or str(error)
-        or "the connection was closed"
-    )
-    hint = (
-        "name the authority that signed it in tls.ca_file"
-        if isinstance(error, ssl.SSLCertVerificationError)
-        else "check that the port speaks TLS"
-    )
-    return SimulationFailed(
-        ErrorKind.TLS_FAILED, f"expected a TLS handshake with {host} to succeed; got: {reason}: {hint}"
-    )
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
-
-
 def _hung_up(error: OSError | None) -> SimulationFailed:
-    how = f" ({_reason(error)})" if error is not None else ""
+    how = f" ({reason(error)})" if error is not None else ""
     return SimulationFailed(
         ErrorKind.UPGRADE_REFUSED,
         f"expected 101 Switching Protocols; the agent closed the connection without an answer{how}",

@@ -20,7 +20,7 @@ from coval_load.faults import Fault, Faulty
 RUNS = Path("coval-runs")
 """Where runs go that name no folder of their own."""
 
-_VERSIONS_OF = ("trio", "websockets", "httpx", "orjson", "numpy", "samplerate", "av", "hdrhistogram")
+_VERSIONS_OF = ("trio", "websockets", "httptools", "orjson", "numpy", "samplerate", "av", "hdrhistogram")
 _SLUG_AT_MOST = 60
 
 

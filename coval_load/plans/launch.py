@@ -12,20 +12,20 @@ from functools import partial
 from typing import Any
 
 import attrs
-import httpx
 import trio
 
 from coval_load.actors.connector import Connector
-from coval_load.actors.http_first import open_client
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
+from coval_load.engine.connecting import Opener
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.health import watch_generator
+from coval_load.engine.http_pool import HttpPool, open_pool
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
@@ -126,9 +126,10 @@ async def _simulate(
     tls = ssl.create_default_context()
     if plan.ca_file is not None:
         tls.load_verify_locations(plan.ca_file)
+    opener = Opener(Resolver(any_address if plan.targets.allow_private else is_private), tls)
     async with (
-        open_client(tls) as http,
         open_reactor() as reactor,
+        open_pool(reactor, opener) as http,
         trio.open_nursery() as background,
     ):
         services = _services(reactor, results, plan, faults)
@@ -142,7 +143,7 @@ async def _simulate(
         casting = Casting(
             ensemble,
             services,
-            _connectors(plan, tls, http),
+            _connectors(plan, opener, http),
             uuid.uuid4().hex,
             recordings.open,
             narrator,
@@ -174,9 +175,8 @@ def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) 
     )
 
 
-def _connectors(plan: Plan, tls: ssl.SSLContext, http: httpx.AsyncClient) -> tuple[Connector, ...]:
-    resolver = Resolver(any_address if plan.targets.allow_private else is_private)
-    dialler = Dialler(resolver, tls)
+def _connectors(plan: Plan, opener: Opener, http: HttpPool) -> tuple[Connector, ...]:
+    dialler = Dialler(opener)
 
     def wrong_with(url: str) -> str | None:
         return check_url(url, "websocket", plan.targets)

@@ -1,11 +1,10 @@
 import attrs
-import httpx
 import pytest
 
 from coval_load.actors.connector import Connector
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.websocket import WebSocketOptions
-from coval_load.engine.names import Resolver
+from coval_load.engine.http_answer import Answer, Headers
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 VALUES = {"agent": {"team": "blue", "odd": "grün\r\nX-Evil: 1"}, "run_id": "r1", "test_case": {"account": "42"}}
@@ -16,24 +15,21 @@ class Dialler:
     """Keeps what it was told to dial."""
 
     dialled: list = attrs.field(factory=list)
-    resolver: Resolver = attrs.field(factory=Resolver)
 
     async def dial(self, url, headers):
         self.dialled.append((url, list(headers)))
         return "socket", "protocol"
 
 
-async def in_pieces(*pieces):
-    for piece in pieces:
-        yield piece
+@attrs.define
+class Pool:
+    """Keeps what it was asked; answers all with the same."""
 
+    asked: list = attrs.field(factory=list)
 
-def answer_all(asked):
-    def answer(request):
-        asked.append(request)
-        return httpx.Response(200, content=in_pieces(b'{"url": ', b'"wss://session.example/1"}'))
-
-    return httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async def ask(self, method, url, headers, body, *, most_bytes):
+        self.asked.append((method, url, dict(headers), body))
+        return Answer(200, Headers([]), 0.0, 0.0, 0, body=b'{"url": "wss://session.example/1"}')
 
 
 def connector(dialler, http=None, kind=WebSocketOptions, **options):
@@ -73,20 +69,18 @@ async def test_headers_that_can_not_be_filled_are_not_sent(value):
 
 
 async def test_what_is_asked_first_is_filled_too():
-    asked = []
-    async with answer_all(asked) as http:
-        way = connector(
-            Dialler(),
-            http,
-            connection_mode="http_first",
-            http_url="https://127.0.0.1/start",
-            http_method="POST",
-            http_headers={"X-Run": "{{run_id}}"},
-            http_request_body={"account": "{{test_case.account}}"},
-            websocket_url_response_path="url",
-        )
-        assert way.asks_first
-        assert await way.ask(VALUES) == "wss://session.example/1"
-    (request,) = asked
-    assert request.headers["X-Run"] == "r1"
-    assert request.content == b'{"account":"42"}'
+    pool = Pool()
+    way = connector(
+        Dialler(),
+        pool,
+        connection_mode="http_first",
+        http_url="https://127.0.0.1/start",
+        http_method="POST",
+        http_headers={"X-Run": "{{run_id}}"},
+        http_request_body={"account": "{{test_case.account}}"},
+        websocket_url_response_path="url",
+    )
+    assert way.asks_first
+    assert await way.ask(VALUES) == "wss://session.example/1"
+    headers = {"X-Run": "r1", "Content-Type": "application/json"}
+    assert pool.asked == [("POST", "https://127.0.0.1/start", headers, b'{"account":"42"}')]

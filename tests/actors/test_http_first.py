@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import ssl
 import tracemalloc
 import zlib
 from contextlib import asynccontextmanager, suppress
@@ -9,13 +10,17 @@ from functools import partial
 
 import attrs
 import h11
+import outcome
 import pytest
 import trio
 
-from coval_load.actors.http_first import MAX_ANSWER_BYTES, SessionRequest, ask_for_url, open_client
+from coval_load.actors.http_first import MAX_ANSWER_BYTES, SessionRequest, ask_for_url
 from coval_load.agents.addresses import Targets, check_url, is_private
+from coval_load.engine.connecting import Opener
+from coval_load.engine.http_pool import open_pool
 from coval_load.engine.names import Resolver
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.reactor import open_reactor
 
 GOOD = json.dumps({"session": {"urls": ["wss://agent.example/s/1"]}, "count": 3}).encode()
 
@@ -63,11 +68,19 @@ async def answering(answer):
             nursery.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def pool_of(resolver):
+    opener = Opener(resolver, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    async with open_reactor() as reactor, open_pool(reactor, opener) as pool:
+        yield pool
+
+
 async def ask(url, *, method="POST", headers=None, body=None, path="session.urls.0", resolver=None, targets=None):
     request = SessionRequest(method, url, headers or {}, body, path)
     wrong_with = partial(check_url, purpose="websocket", targets=targets or Targets())
-    async with open_client() as client:
-        return await ask_for_url(client, resolver or Resolver(), request, wrong_with)
+    async with pool_of(resolver or Resolver()) as pool:
+        came = await outcome.acapture(ask_for_url, pool, request, wrong_with)
+    return came.unwrap()  # out here, where no nursery makes a group of it
 
 
 async def failure_of(answer, **request):
@@ -111,10 +124,10 @@ async def test_an_answer_in_chunks():
 
 
 async def test_no_caller_is_sent_with_the_cookies_of_another():
-    async with answering(http("200 OK", GOOD, "Set-Cookie: session=1; Path=/")) as server, open_client() as client:
+    async with answering(http("200 OK", GOOD, "Set-Cookie: session=1; Path=/")) as server, pool_of(Resolver()) as pool:
         request = SessionRequest("POST", server.url, {"Cookie": "own=1"}, None, "session.urls.0")
         for _ in range(2):
-            await ask_for_url(client, Resolver(), request, lambda url: None)
+            await ask_for_url(pool, request, lambda url: None)
     sent = [[value for name, value in headers if name == "cookie"] for _, _, headers, _ in server.requests]
     assert sent == [["own=1"], ["own=1"]]
 
@@ -137,9 +150,9 @@ SETUP, DENIED = ErrorKind.SETUP_FAILED, ErrorKind.AUTHENTICATION_FAILED
         (http("200 OK", b'{"session": {"urls": [7]}}'), SETUP, ["expected text", "got int"]),
         (http("200 OK", b'{"session": {"urls": [null]}}'), SETUP, ["expected text", "got NoneType"]),
         (http("200 OK", b"\xff\xfe" * 500), SETUP, ["expected JSON"]),
-        (b"", SETUP, ["expected an answer"]),
+        (b"", SETUP, ["expected an answer", "closed by the agent without an answer"]),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", SETUP, ["expected an answer"]),
-        (b"SSH-2.0\r\n\r\n", SETUP, ["expected an answer"]),
+        (b"SSH-2.0\r\n\r\n", SETUP, ["expected an answer", "expected an HTTP/1.1 answer", "SSH-2.0"]),
     ],
 )
 async def test_any_other_answer_has_its_name(answer, kind, said):
@@ -208,8 +221,20 @@ async def test_a_private_set_up_endpoint_is_not_asked():
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://nobody.invalid/"])
-async def test_nobody_is_there(url):
-    with trio.fail_after(10), pytest.raises(SimulationFailed) as caught:
+@pytest.mark.parametrize(
+    ("url", "said"), [("http://127.0.0.1:1/", "Connection refused"), ("http://nobody.invalid/", "nobody.invalid")]
+)
+async def test_nobody_is_there(url, said):
+    with trio.fail_after(10), pytest.raises(SimulationFailed, match=said) as caught:
         await ask(url)
     assert caught.value.kind is SETUP
+
+
+async def test_that_this_machine_has_run_out_of_something_is_no_fault_of_the_agent():
+    class Exhausted:
+        async def resolve(self, host, port):
+            raise SimulationFailed(ErrorKind.INTERNAL, "out of descriptors")
+
+    with pytest.raises(SimulationFailed, match="out of descriptors") as caught:
+        await ask("https://agent.example/start", resolver=Exhausted())
+    assert caught.value.kind is ErrorKind.INTERNAL

@@ -9,6 +9,7 @@ from agent_end import Owner
 from dialled_agent import PATIENCE_S, accept, agent, failure_of, listen, wait
 
 from coval_load.engine.deadlines import within
+from coval_load.engine.connecting import Opener
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.link import Link
 from coval_load.engine.names import Resolver
@@ -37,7 +38,7 @@ def our_tls(authority):
 
 @pytest.fixture
 def dialler(our_tls):
-    return Dialler(Resolver(), our_tls)
+    return Dialler(Opener(Resolver(), our_tls))
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ async def test_a_name_that_nobody_has(dialler):
 async def test_a_private_address_is_refused_after_resolution(our_tls):
     """`localhost` is the name here; what counts is where it leads."""
     async with agent(accept) as here:
-        dialler = Dialler(Resolver(lambda ip: ip in ("127.0.0.1", "::1")), our_tls)
+        dialler = Dialler(Opener(Resolver(lambda ip: ip in ("127.0.0.1", "::1")), our_tls))
         for host in ("localhost", "127.0.0.1"):
             kind, message = await failure_of(dialler, f"ws://{host}:{here.port}/")
             assert kind is ErrorKind.DNS_FAILED
@@ -111,14 +112,14 @@ class Names(trio.abc.HostnameResolver):
 async def test_the_next_address_is_tried(our_tls):
     async with agent(accept) as here:
         trio.socket.set_custom_hostname_resolver(Names("127.0.0.9", "127.0.0.1"))
-        wire, _ = await Dialler(Resolver(), our_tls).dial(f"ws://agent.example:{here.port}/", ())
+        wire, _ = await Dialler(Opener(Resolver(), our_tls)).dial(f"ws://agent.example:{here.port}/", ())
         wire.close()
         assert len(here.requests) == 1
 
 
 async def test_where_all_refuse_the_last_is_told(our_tls):
     trio.socket.set_custom_hostname_resolver(Names("127.0.0.9", "127.0.0.8"))
-    kind, message = await failure_of(Dialler(Resolver(), our_tls), f"ws://agent.example:{free_port()}/")
+    kind, message = await failure_of(Dialler(Opener(Resolver(), our_tls)), f"ws://agent.example:{free_port()}/")
     assert kind is ErrorKind.CONNECTION_REFUSED
     assert "127.0.0.8" in message
 
@@ -126,7 +127,7 @@ async def test_where_all_refuse_the_last_is_told(our_tls):
 async def test_an_address_that_does_not_answer_leaves_time_for_the_next(our_tls, deaf, autojump_clock):
     trio.socket.set_custom_hostname_resolver(Names("127.0.0.1", "127.0.0.9"))
     with trio.fail_after(10):
-        kind, message = await failure_of(Dialler(Resolver(), our_tls), f"ws://agent.example:{deaf}/")
+        kind, message = await failure_of(Dialler(Opener(Resolver(), our_tls)), f"ws://agent.example:{deaf}/")
     assert trio.current_time() == pytest.approx(5)
     assert kind is ErrorKind.CONNECTION_REFUSED
     assert "127.0.0.9" in message
@@ -171,7 +172,7 @@ async def test_nothing_is_written_to_tls_that_was_closed(dialler, agents_tls):
 
 async def test_tls_with_an_authority_nobody_knows(agents_tls):
     async with agent(accept, agents_tls) as here:
-        dialler = Dialler(Resolver(), ssl.create_default_context())
+        dialler = Dialler(Opener(Resolver(), ssl.create_default_context()))
         kind, message = await failure_of(dialler, f"wss://localhost:{here.port}/")
     assert kind is ErrorKind.TLS_FAILED
     assert "unable to get local issuer certificate" in message
@@ -231,7 +232,7 @@ def test_reset_just_before_tls(dialler):
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         theirs.close()
     with ours, pytest.raises(SimulationFailed) as caught:
-        trio.run(dialler._secure, ours, "localhost")
+        trio.run(dialler.opener._secure, ours, "localhost", "")
     assert caught.value.kind is ErrorKind.TLS_FAILED
 
 

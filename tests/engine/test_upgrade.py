@@ -9,6 +9,7 @@ from dialled_agent import accept, agent, answering, failure_of
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from coval_load.engine.connecting import Opener
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.link import Link
 from coval_load.engine.names import Resolver
@@ -18,7 +19,7 @@ from coval_load.engine.reactor import open_reactor
 
 @pytest.fixture
 def dialler():
-    return Dialler(Resolver(), ssl.create_default_context())
+    return Dialler(Opener(Resolver(), ssl.create_default_context()))
 
 
 async def test_the_request_and_its_headers(dialler):
