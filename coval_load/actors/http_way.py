@@ -14,6 +14,9 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 MOST_SETUP_BYTES = 1024 * 1024
 """A longer answer of an initialization endpoint, or a longer agent card, is refused."""
 
+MOST_TOOL_ROUNDS = 10
+"""How often in a turn an agent may call tools, where its options name no other bound."""
+
 
 @attrs.define(eq=False, kw_only=True)
 class HttpWay:
@@ -23,7 +26,7 @@ class HttpWay:
     endpoint: str
     discovery: Sequence[HttpRequest] = ()
     honors_retry_after: bool = False
-    most_tool_rounds: int = 10
+    most_tool_rounds: int = MOST_TOOL_ROUNDS
     _discovered: bytes | None = attrs.field(default=None, init=False)
     _is_known: bool = attrs.field(default=False, init=False)
     _asking: trio.Lock = attrs.field(factory=trio.Lock, init=False)

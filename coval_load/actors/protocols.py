@@ -43,10 +43,16 @@ def _fields_of(form: type) -> Callable[[Any], Any]:
     names = [field.name for field in attrs.fields(form)]
 
     def make(options: Any) -> Any:
-        values = {name: getattr(options, name) for name in names}
-        return form(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        return form(**{name: _plain(getattr(options, name)) for name in names})
 
     return make
+
+
+def _plain(value: Any) -> Any:
+    """As formats take it: a list becomes a tuple, an options class of its own a mapping."""
+    if isinstance(value, list):
+        return tuple(value)
+    return attrs.asdict(value) if attrs.has(type(value)) else value
 
 
 _OURS: Mapping[str, AgentProtocol] = {
@@ -74,20 +80,23 @@ def template_faults(agent: Agent, protocols: Mapping[str, AgentProtocol]) -> Ite
     protocol = protocols[agent.model_type]
     for field, message in protocol.check(protocol.make_format(agent.options)):
         yield Fault(f"metadata.{field}", message)
-    for field, value in connection_templates(agent.options):
+    for field, value in connection_templates(protocol, agent.options):
         try:
             JsonTemplate.parse(value, name=field, allowed=SIMULATION_NAMES)
         except TemplateError as error:
             yield Fault(f"metadata.{field}", error.detail)
 
 
-def value_faults(agent: Agent, form: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Fault]]:
+def value_faults(
+    protocol: AgentProtocol, agent: Agent, form: Any, values: Mapping[str, Any]
+) -> Iterator[tuple[str, Fault]]:
     """Placeholders of an agent's templates that lead nowhere in `values`, each with its name.
 
     `form` is the agent's format. Paths are relative to the agent's body, as in `template_faults`.
     """
     attempts: list[Callable[[], object]] = [partial(form.open, values)]
-    attempts += [partial(fill_json, value, values, name=field) for field, value in connection_templates(agent.options)]
+    templates = connection_templates(protocol, agent.options)
+    attempts += [partial(fill_json, value, values, name=field) for field, value in templates]
     for attempt in attempts:
         try:
             attempt()
@@ -95,8 +104,10 @@ def value_faults(agent: Agent, form: Any, values: Mapping[str, Any]) -> Iterator
             yield error.placeholder or "", Fault(f"metadata.{error.template}", error.detail)
 
 
-def connection_templates(options: Any) -> Iterator[tuple[str, Any]]:
+def connection_templates(protocol: AgentProtocol, options: Any) -> Iterator[tuple[str, Any]]:
     """What of an agent's options the connector fills in for each simulation, with its path in `metadata`."""
+    if protocol.transport != "websocket":
+        return
     for field in ("custom_headers", "http_headers"):
         for header, value in (getattr(options, field, None) or {}).items():
             yield f"{field}.{step(header)}", value

@@ -217,7 +217,7 @@ def _missing_values(plan: Plan, role: Role, personas: Sequence[cast.Persona], *,
     pairs = [(case, personas[0]) for case in role.cases] + [(role.cases[0], persona) for persona in personas[1:]]
     for case, persona in pairs:
         values = _values(plan, "", "", role.agent, case, persona)
-        for placeholder, fault in value_faults(role.agent, role.form, values):
+        for placeholder, fault in value_faults(role.protocol, role.agent, role.form, values):
             of_case = placeholder.startswith("test_case.")
             if (fault.path, placeholder) in told or (of_case and not own_cases):
                 continue

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from coval_load.actors.connector import Connector
+from coval_load.actors.http_way import MOST_TOOL_ROUNDS, HttpWay
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.stereo_recording import StereoRecording
@@ -34,7 +35,7 @@ from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder
 from coval_load.engine.runner import Runner
-from coval_load.plans.casting import Casting, Ensemble
+from coval_load.plans.casting import Casting, Ensemble, Role, Way
 from coval_load.plans.interruption import Interrupts, heed_interrupts
 from coval_load.plans.plan import Plan
 
@@ -143,7 +144,7 @@ async def _simulate(
         casting = Casting(
             ensemble,
             services,
-            _connectors(plan, opener, http),
+            _ways(ensemble, opener, http),
             uuid.uuid4().hex,
             recordings.open,
             narrator,
@@ -175,13 +176,26 @@ def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) 
     )
 
 
-def _connectors(plan: Plan, opener: Opener, http: HttpPool) -> tuple[Connector, ...]:
+def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> tuple[Way, ...]:
     dialler = Dialler(opener)
+    targets = ensemble.plan.targets
 
     def wrong_with(url: str) -> str | None:
-        return check_url(url, "websocket", plan.targets)
+        return check_url(url, "websocket", targets)
 
-    return tuple(Connector(agent.options, dialler, http, wrong_with) for agent in plan.agents)
+    def way(role: Role) -> Way:
+        options = role.agent.options
+        if role.protocol.transport == "websocket":
+            return Connector(options, dialler, http, wrong_with)
+        return HttpWay(
+            pool=http,
+            endpoint=options.chat_endpoint,
+            discovery=role.form.discovery(),
+            honors_retry_after=getattr(options, "honor_retry_after", False),
+            most_tool_rounds=getattr(options, "max_tool_rounds", MOST_TOOL_ROUNDS),
+        )
+
+    return tuple(map(way, ensemble.roles))
 
 
 def _note_cut_off(plan: Plan, results: Results, interrupted: bool) -> None:

@@ -55,4 +55,8 @@ def endpoint_faults(values: Mapping[str, Any], model_type: ModelType) -> Iterato
             "chat_endpoint",
             f"expected the chat endpoint's URL, starting with https://, required for {model_type}; got nothing",
         )
+    if values.get("initialization_payload") and values.get("initialization_endpoint", "") is None:
+        yield Fault(
+            "initialization_payload", "expected initialization_endpoint beside it, where it is sent to; got nothing"
+        )
     yield from repeated_headers(values)
