@@ -113,6 +113,7 @@ def test_extracted_tool_calls():
     ]
 
 
+NAMELESS = completion({"content": None, "tool_calls": [{"function": {"name": ""}}, 5]}, usage=None)
 UNREADABLE = [
     ({"choices": []}, None, "at 'choices' there is an empty array"),
     ({"choices": None}, None, "at 'choices' there is null"),
@@ -137,11 +138,7 @@ UNREADABLE = [
     ({"data": {"text": True}}, "data.text", "got a boolean there, expected a string"),
     ({"message": {"role": "assistant"}}, "message", "got an object there, expected a string"),
     (5, "", "got a number there, expected a string"),
-    (
-        completion({"content": None, "tool_calls": [{"function": {"name": ""}}, 5]}, usage=None),
-        None,
-        "got null there, expected a string",
-    ),
+    (NAMELESS, None, "got null there, expected a string"),
 ]
 
 
@@ -164,8 +161,7 @@ NOT_JSON = [
     (
         b'{"choices": [{"mess',
         "application/json",
-        'unexpected end of data: line 1 column 20 (char 19); got \'{"choices": [{"mess\'; '
-        "return JSON with Content-Type: application/json",
+        'got \'{"choices": [{"mess\'; return JSON with Content-Type: application/json',
     ),
     (b"", "application/json", "expected JSON; got an empty body; return JSON with Content-Type: application/json"),
     (
