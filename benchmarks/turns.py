@@ -28,7 +28,7 @@ from coval_load.limits import parse_duration
 from coval_load.plans.casting import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
-from coval_load.reference.options import HTTP_CHAT
+from coval_load.reference.model_types import CHAT
 from coval_load.reference.process import start_reference_agent
 
 HERE = Path(__file__).parent
@@ -59,12 +59,12 @@ async def truth(conversations: int, turns: int, delay: str) -> str:
     """How far what we reported is from what the agent stamped."""
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
-        arguments = ["--model-type", HTTP_CHAT, "--delay", delay, "--cpu", AGENT_CORE]
+        arguments = ["--model-type", CHAT, "--delay", delay, "--cpu", AGENT_CORE]
         async with start_reference_agent(arguments, out / "agent") as agent:
             raw = plan(str(agent.agent_file), str(agent.ca_file), conversations, turns, 1.0, conversations)
             folder = create(out / "run", "turns", datetime.now(UTC))
             summary = (await run_plan(rehearsed(raw), folder)).summary
-        stamped = stamped_latencies(agent.stamps(), HTTP_CHAT)
+        stamped = stamped_latencies(agent.stamps(), CHAT)
         differences = []
         reported_ms, stamped_ms = [], []
         for row in read_rows(folder.simulations_file):
@@ -99,7 +99,7 @@ def start_canned(folder: Path, delay_s: float) -> tuple[subprocess.Popen, str]:
 
 def ours(folder: Path, endpoint: str, conversations: int, turns: int, rounds: int) -> dict:
     """What it cost to hold `conversations` at once, `rounds` times each."""
-    agent = {"display_name": "canned", "model_type": HTTP_CHAT, "metadata": {"chat_endpoint": endpoint}}
+    agent = {"display_name": "canned", "model_type": CHAT, "metadata": {"chat_endpoint": endpoint}}
     raw = plan(agent, str(folder / "ca.pem"), conversations * rounds, turns, 0.0, conversations)
     ensemble = rehearsed(raw)
     cpu, began = time.process_time(), time.perf_counter()

@@ -35,7 +35,7 @@ def demo(model_type: str, concurrency: int, duration: float | None, as_json: boo
 
 
 async def _demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> int:
-    arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms", "--events"]
+    arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms"]
     async with start_reference_agent(arguments) as agent:
         overrides = Overrides(
             concurrency=concurrency,

@@ -82,6 +82,7 @@ def demos(request, tmp_path_factory):
     running = Demos(tmp_path_factory.mktemp("demos"))
     if any(item.path.name == "test_demos.py" for item in request.session.items):
         running.begin("voice")
-        running.begin("chat", "--json")
+        for medium in ("chat_websocket", "chat", "chat_a2a"):
+            running.begin(medium, "--json")
     yield running
     running.clean_up()

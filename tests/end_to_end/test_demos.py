@@ -8,11 +8,13 @@ from command import ESCAPE
 from coval_load.engine.run_folder import read_rows
 
 
-@pytest.mark.parametrize("medium", ["voice", "chat"])
-def test_demo(demos, medium):
+@pytest.mark.parametrize(
+    ("medium", "scheme"), [("voice", "wss"), ("chat_websocket", "wss"), ("chat", "https"), ("chat_a2a", "https")]
+)
+def test_demo(demos, medium, scheme):
     folder, done = demos.end(medium)
     assert done.exit_code == 0, done.both
-    assert "2 callers against a reference agent at wss://127.0.0.1:" in done.err
+    assert f"2 callers against a reference agent at {scheme}://127.0.0.1:" in done.err
     assert ESCAPE not in done.both
     (run,) = (folder / "coval-runs").iterdir()
     assert f"coval-runs/{run.name}" in done.both

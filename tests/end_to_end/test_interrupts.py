@@ -101,7 +101,7 @@ async def test_the_second_cuts_off(tmp_path):
 
 
 async def test_the_agent_of_a_demo_lives_on_for_the_running_ones(tmp_path):
-    arguments = ["demo", "--model-type=chat", "--concurrency=2", "--duration=1h"]
+    arguments = ["demo", "--model-type=chat_websocket", "--concurrency=2", "--duration=1h"]
     async with running(*arguments, cwd=tmp_path) as command:
         await command.says("callers against")
         while not list(tmp_path.glob("coval-runs/*/simulations.jsonl")):  # noqa: ASYNC110 - another process makes it

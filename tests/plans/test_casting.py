@@ -39,6 +39,10 @@ def casting(ensemble, **options):
     return Casting(ensemble, services, tuple(f"way to {role.agent.name}" for role in ensemble.roles), "run1", **options)
 
 
+def call_of(simulation):
+    return simulation.make_call(simulation)
+
+
 def test_agents_in_turn_their_cases_and_personas_in_order():
     ensemble = rehearse(VOICE, CHAT, personas=[{"name": "p"}, {"name": "q"}])
     identities = [casting(ensemble)(number).identity for number in range(8)]
@@ -52,14 +56,14 @@ def test_each_simulation_has_an_id_and_a_way_of_its_own():
     ensemble = rehearse(VOICE, CHAT)
     several = [casting(ensemble)(number) for number in range(20)]
     assert len({simulation.identity.simulation_output_id for simulation in several}) == 20
-    assert [simulation.connector for simulation in several[:2]] == ["way to voice", "way to chat"]
+    assert [call_of(simulation).connector for simulation in several[:2]] == ["way to voice", "way to chat"]
     again = casting(ensemble)(7).identity
     assert again == several[7].identity
 
 
 def test_what_fills_the_templates():
     simulation = casting(rehearse(CHAT))(1)
-    values, own_id = simulation.values, simulation.identity.simulation_output_id
+    values, own_id = call_of(simulation).values, simulation.identity.simulation_output_id
     assert re.fullmatch("MZ[0-9a-f]{32}", values["stream_sid"])
     assert re.fullmatch("CA[0-9a-f]{32}", values["call_sid"])
     assert values["stream_sid"][2:] != values["call_sid"][2:]
@@ -111,7 +115,7 @@ def test_what_has_a_value_in_each_test_case_is_none(field):
 
 def test_an_attribute_may_be_called_id():
     cases = [{"id": "x", "turns": [{"type": "text", "text": "hi"}], "attributes": {"id": "mine"}}]
-    assert casting(rehearse(CHAT, cases=cases))(0).values["test_case"]["id"] == "mine"
+    assert call_of(casting(rehearse(CHAT, cases=cases))(0)).values["test_case"]["id"] == "mine"
 
 
 def test_options_reach_the_simulation():
@@ -119,7 +123,8 @@ def test_options_reach_the_simulation():
         "metadata": VOICE["metadata"] | {"handshake_ready_message_type": "go", "handshake_timeout_seconds": 7}
     }
     simulation = casting(rehearse(voice, record={"transcripts": "none"}))(0)
-    assert (simulation.ready_type, simulation.handshake_timeout_s, simulation.keeps_transcript) == ("go", 7, False)
+    call = call_of(simulation)
+    assert (call.ready_type, call.handshake_timeout_s, simulation.keeps_transcript) == ("go", 7, False)
     assert casting(rehearse(VOICE))(0).keeps_transcript
 
 

@@ -35,6 +35,7 @@ def test_what_a_persona_puts_into_secrets_is_a_secret_of_the_plan(load):
         "model_type": "MODEL_TYPE_CHAT",
         "metadata": {
             "chat_endpoint": "https://a.example/chat",
+            "initialization_endpoint": "https://a.example/sessions",
             "initialization_payload": {"client_secret": "{{persona.pass}}", "user": "{{persona.user}}"},
         },
     }
