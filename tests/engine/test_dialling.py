@@ -8,8 +8,8 @@ import trustme
 from agent_end import Owner
 from dialled_agent import PATIENCE_S, accept, agent, failure_of, listen, wait
 
-from coval_load.engine.deadlines import within
 from coval_load.engine.connecting import Opener
+from coval_load.engine.deadlines import within
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.link import Link
 from coval_load.engine.names import Resolver
