@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 import attrs
 import trio
 
-from coval_load.actors.http_answers import RateLimited, excerpt, is_success, refusal, shown
+from coval_load.actors.http_answers import RateLimited, is_success, refusal, shown
 from coval_load.actors.http_reply import Reply
 from coval_load.actors.http_way import HttpWay
+from coval_load.actors.narration import body_told
 from coval_load.actors.simulation import Simulation
 from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest, ReplyReading
 from coval_load.codecs.events import AgentEventReceived, Event, MessageIgnored
@@ -19,7 +20,8 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 MOST_WAITS = 10
 """Times that one request is sent again after a 429, where `honor_retry_after` asks for it."""
 
-_MOST_KEPT = 2_000
+_KEPT_OF_A_REFUSAL = 2_000
+_KEPT_TO_TELL = 1_000_000
 
 
 @attrs.define(eq=False)
@@ -84,7 +86,8 @@ class HttpAsking:
         simulation = self.simulation
         response_s = simulation.services.timeouts.response_s
         self._tell_request(request)
-        listening = _Listening(self.dialect, Reply(trio.current_time()), self._note)
+        kept = _KEPT_OF_A_REFUSAL if simulation.narrator is None else _KEPT_TO_TELL
+        listening = _Listening(self.dialect, Reply(trio.current_time()), self._note, kept)
         self._requests += 1
         with trio.CancelScope(deadline=listening.reply.sent_at + response_s) as scope:
             listening.on_progress = lambda at: setattr(scope, "deadline", at + response_s)
@@ -121,13 +124,13 @@ class HttpAsking:
         if self.simulation.narrator is None:
             return
         names = ", ".join(name for name, _ in request.headers)
-        self.simulation.tell("sent", f"{shown(request)} ({names})", excerpt(request.body or b"", _MOST_KEPT))
+        self.simulation.tell("sent", f"{shown(request)} ({names})", body_told(request.body or b""))
         self.simulation.tell_wait()
 
     def _tell_answer(self, answer: Answer, beginning: bytes) -> None:
         if self.simulation.narrator is not None:
             what = answer.headers.get("content-type", "no content type")
-            self.simulation.tell("received", f"status {answer.status}, {what}", excerpt(beginning, _MOST_KEPT))
+            self.simulation.tell("received", f"status {answer.status}, {what}", body_told(beginning))
 
     def finished(self) -> None:
         """Give back a connection that was not used; count what went over the others."""
@@ -148,6 +151,7 @@ class _Listening:
     dialect: HttpChatDialect
     reply: Reply
     note: Callable[[Event, float], None]
+    most_kept: int
     on_progress: Callable[[float], None] = attrs.field(default=lambda _: None, init=False)
     beginning: bytes = attrs.field(default=b"", init=False)
     _status: int | None = attrs.field(default=None, init=False)
@@ -161,8 +165,8 @@ class _Listening:
 
     def body(self, data: bytes, at: float) -> None:
         self._came += len(data)
-        if len(self.beginning) < _MOST_KEPT:
-            self.beginning += data[: _MOST_KEPT - len(self.beginning)]
+        if len(self.beginning) < self.most_kept:
+            self.beginning += data[: self.most_kept - len(self.beginning)]
         if self._reading is not None:
             events = self._reading.feed(data)
             if events:

@@ -7,10 +7,11 @@ import attrs
 import orjson
 import trio
 
-from coval_load.actors.http_answers import excerpt, is_success, refusal, shown
+from coval_load.actors.http_answers import is_success, refusal, shown
 from coval_load.actors.http_asking import HttpAsking
 from coval_load.actors.http_chat import HttpChatConversation
 from coval_load.actors.http_way import HttpWay
+from coval_load.actors.narration import body_told
 from coval_load.actors.persona import Persona, TestCase
 from coval_load.actors.simulation import Simulation, timed_out
 from coval_load.agents.secrets import keyed_secrets
@@ -73,14 +74,14 @@ class HttpCall:
         simulation = self.simulation
         limit = simulation.services.timeouts.setup_s
         asked_at = trio.current_time()
-        simulation.tell("asking the initialization endpoint", shown(request), excerpt(request.body or b"", 500))
+        simulation.tell("asking the initialization endpoint", shown(request), body_told(request.body or b""))
         with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, f"an answer from {shown(request)}", limit)):
             answer = await self.way.ask(request)
         if not is_success(answer.status):
             raise refusal(request, answer.status, answer.headers, answer.body, in_setup=True)
         simulation.measures.once(metrics.SETUP_TIME, answer.ended_at - asked_at, late=asked_at - due)
         simulation.learn(_secrets_in(answer.body))
-        simulation.tell("the initialization endpoint answered", f"status {answer.status}", excerpt(answer.body, 500))
+        simulation.tell("the initialization endpoint answered", f"status {answer.status}", body_told(answer.body))
         return answer.body
 
     def finished(self, now: float) -> None:

@@ -106,6 +106,7 @@ class HttpChatConversation:
         for call in reply.tool_calls:
             called = {"id": call.call_id, "name": call.name, "arguments": call.arguments}
             self.simulation.transcript.add(Entry("assistant", None, reply.sent_at, now, kind="tool_call", tool=called))
+            self.simulation.tell("the agent called a tool", f"{call.name} {call.arguments}")
             answer = self.case.result_for(call.name, _parsed(call.arguments))
             if answer is not None:
                 results.append(ToolResult(call.call_id, call.name, as_text(answer.result)))
@@ -113,6 +114,7 @@ class HttpChatConversation:
             return None
         for result in results:
             self._note_result(result, now)
+            self.simulation.tell("the tool gave", result.content)
         return results
 
     def _note_result(self, result: ToolResult, now: float) -> None:

@@ -18,7 +18,8 @@ from coval_load.plans.casting import Ensemble
 from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
 
 _COLOURS = {"could not read a message": "red", "ignored a message": "yellow", "the connection ended": "yellow"}
-_WIDTH = 300
+_WIDTH, _HEAD = 300, 100
+"""Characters shown of a long line, and how many of them are its beginning: the latest message stands at the end."""
 
 
 @attrs.define
@@ -55,7 +56,7 @@ class Timeline:
     def _print(self, when: str, what: str, detail: str) -> None:
         shown = self.redactor.text(detail)
         shown = _printable(shown)
-        shown = shown if len(shown) <= _WIDTH else shown[:_WIDTH] + "…"
+        shown = shown if len(shown) <= _WIDTH else f"{shown[:_HEAD]}… {shown[_HEAD - _WIDTH :]}"
         line = f"{when}  {what}" + (f": {shown}" if what and shown else shown)
         try:
             if not self._reader_gone:
@@ -98,10 +99,11 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     for metric, seconds in row["metrics"].items():
         if not metric.startswith("scheduled_"):
             click.echo(f"  {metric:<16} {seconds * 1000:9.1f} ms", file=stream)
-    for number, turn in enumerate(turn for turn in row["transcript"] if turn["role"] == "assistant"):
+    said = (turn for turn in row["transcript"] if turn["role"] == "assistant" and turn.get("type") is None)
+    for number, turn in enumerate(said, 1):
         latency = turn.get("metrics", {}).get("response_latency")
         if latency is not None:
-            click.echo(f"  reply {number + 1:<10} {latency * 1000:9.1f} ms after the caller's turn", file=stream)
+            click.echo(f"  reply {number:<10} {latency * 1000:9.1f} ms after the caller's turn", file=stream)
     for note in notes:
         click.echo(f"note: {_printable(note)}", file=stream)
 
