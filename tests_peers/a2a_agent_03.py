@@ -60,6 +60,7 @@ class Echo(AgentExecutor):
                 "ask": TaskState.input_required,
                 "fail": TaskState.failed,
                 "reject": TaskState.rejected,
+                "quit": TaskState.canceled,
                 "done": TaskState.completed,
             }
             message = task.new_agent_message([Part(root=TextPart(text=said))])

@@ -59,6 +59,7 @@ class Echo(AgentExecutor):
                 "ask": TaskState.TASK_STATE_INPUT_REQUIRED,
                 "fail": TaskState.TASK_STATE_FAILED,
                 "reject": TaskState.TASK_STATE_REJECTED,
+                "quit": TaskState.TASK_STATE_CANCELED,
                 "done": TaskState.TASK_STATE_COMPLETED,
             }
             await task.update_status(states[manner], task.new_agent_message([new_text_part(said)]))

@@ -115,9 +115,16 @@ def test_pieces_that_are_not_streamed(speaker, tmp_path):
 
 
 @pytest.mark.parametrize("manner", ["fail", "reject"])
-def test_states_that_end_the_conversation(speaker, tmp_path, stream, manner):
+def test_tasks_that_fail(speaker, tmp_path, stream, manner):
+    """The agent's own words are the reason."""
     done = run(talk_to(speaker, f"{manner} a", "message b", stream=stream), tmp_path)
-    completes(done, f"turn 1: {manner} a")
+    fails(done, "agent_error", f"{manner}ed", f"turn 1: {manner} a")
+    assert done.counted("turns") == 1
+
+
+def test_a_task_that_the_agent_cancels(speaker, tmp_path, stream):
+    done = run(talk_to(speaker, "quit a", "message b", stream=stream), tmp_path)
+    completes(done, "turn 1: quit a")
     assert done.counted("ended_by_agent") == 1
     assert done.counted("turns") == 1
 

@@ -121,7 +121,7 @@ def test_a_wrong_key(proxy, tmp_path, response_format, header):
 def test_an_unknown_model(proxy, tmp_path):
     done = run(talk_to(proxy, "nobody", "hello"), tmp_path)
     assert (done.exit_code, done.row["error"]["kind"]) == (3, "agent_error"), done.said
-    assert "Invalid model name" in done.row["error"]["message"]
+    assert "model=nobody" in done.row["error"]["message"]
 
 
 def test_a_stream_that_the_proxy_can_not_begin(proxy, tmp_path):
@@ -136,13 +136,13 @@ def test_a_stream_that_the_proxy_can_not_begin(proxy, tmp_path):
 def test_tools_that_the_agent_calls(proxy, tmp_path, response_format):
     """The proxy calls its tools again whatever they give: the rounds end where they are bounded."""
     plan = talk_to(proxy, "tools", "hello", response_format=response_format, stream=False, max_tool_rounds=2)
-    results = [{"name": "look_up", "result": {"state": "sent"}}, {"name": "get_time", "result": "noon"}]
+    results = [{"tool": "look_up", "result": {"state": "sent"}}, {"tool": "get_time", "result": "noon"}]
     plan["test_set"][0]["tool_results"] = results
     done = run(plan, tmp_path)
     assert (done.exit_code, done.row["error"]["kind"]) == (3, "no_response"), done.said
     assert "max_tool_rounds" in done.row["error"]["message"]
     assert done.counted("tool_calls") == 2 * 3
-    called = [entry["tool"] for entry in done.row["transcript"] if entry.get("kind") == "tool_call"]
+    called = [entry["tool"] for entry in done.row["transcript"] if entry.get("type") == "tool_call"]
     assert called[:2] == [
         {"id": "call_1", "name": "look_up", "arguments": '{"order": 7}'},
         {"id": "call_2", "name": "get_time", "arguments": "{}"},
