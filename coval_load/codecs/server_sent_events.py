@@ -97,8 +97,8 @@ class EventStream:
             self._type = value.removeprefix(b" ")
         else:
             return
-        # The line's end counts too, so that empty lines of data can't pile up.
-        self._held += len(line) + 1
+        # With the field's name, so that lines without a value can't pile up.
+        self._held += len(line)
 
     def _event(self) -> ServerSentEvent | None:
         data, event_type = self._data, self._type

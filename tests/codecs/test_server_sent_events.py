@@ -34,6 +34,7 @@ TABLE = [
     ),
     # line ends
     (b"data: a\r\n\r\ndata: b\r\rdata: c\n\r\n", [message("a"), message("b"), message("c")]),
+    (b"event: x\r\ndata: a\r\ndata: b\r\n\r\n", [ServerSentEvent("x", "a\nb")]),
     (b"data: a\r\n\ndata: b\n\n\n\n", [message("a"), message("b")]),
     ("data: a\u2028b\u0085c\x0b\x0cd\n\n".encode(), [message("a\u2028b\u0085c\x0b\x0cd")]),
     # the byte order mark: one, and only first
@@ -148,6 +149,10 @@ def test_the_bound_is_of_one_event_and_not_of_the_stream():
     found, stream = read(*[b"data: abc\n\n"] * 100, b": comment\n" * 100, most=100)
     assert not stream.overflowed
     assert len(found) == 100
+
+
+def test_a_byte_order_mark_does_not_count():
+    assert read(b"\xef", b"\xbb\xbfdata: 45678", b"\n\n", most=11)[0] == [message("45678")]
 
 
 def test_an_overflow_says_nothing_more():

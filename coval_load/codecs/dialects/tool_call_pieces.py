@@ -99,7 +99,7 @@ def _continued(so_far: str, piece: str) -> str:
 def _joined(pieces: list[str]) -> str:
     """All pieces, or the last where it repeats the ones before, as a whole or each time a little longer."""
     joined = "".join(pieces)
-    if len(pieces) < 2 or _is_object(joined):
+    if len(pieces) < 2:
         return joined
     *before, last = pieces
     is_repeated = "".join(before) == last or all(later.startswith(earlier) for earlier, later in pairwise(pieces))

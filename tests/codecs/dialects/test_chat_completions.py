@@ -90,8 +90,10 @@ STREAMED = [
         [chunk({"content": "a"}, usage={"prompt_tokens": 19, "completion_tokens": 1}), chunk({}, "stop"), USED],
         [TextChunkReceived("a"), USAGE],
     ),
+    ([USED, chunk({"content": "a"}), STOP], [TextChunkReceived("a"), USAGE]),
     # one whole answer in a stream, and one that repeats it
     ([completion(of("Hello!"))], [TextChunkReceived("Hello!"), USAGE]),
+    ([{"choices": [{"delta": {}, "message": of("Hi"), "finish_reason": "stop"}]}], [TextChunkReceived("Hi")]),
     ([chunk({"content": "Hello!"}), completion(of("Hello!"))], [TextChunkReceived("Hello!"), USAGE]),
 ]
 

@@ -74,15 +74,21 @@ def test_any_bytes_are_read(body, content_type, path, at):
 
 
 KEYS = st.sampled_from(
-    """choices message delta content refusal tool_calls index id function name arguments finish_reason usage
-    prompt_tokens completion_tokens input_tokens output_tokens error code type output object response status item
-    call_id text incomplete_details output_index""".split()
+    [
+        *("choices", "message", "delta", "content", "refusal", "tool_calls", "index", "id", "function", "name"),
+        *("arguments", "finish_reason", "usage", "prompt_tokens", "completion_tokens", "input_tokens"),
+        *("output_tokens", "error", "code", "type", "output", "object", "response", "status", "item", "call_id"),
+        *("text", "incomplete_details", "output_index"),
+    ]
 )
 WORDS = st.sampled_from(
-    """text message function_call output_text refusal ended failed incomplete response error response.completed
-    response.failed response.incomplete response.output_text.delta response.output_text.done response.refusal.delta
-    response.refusal.done response.output_item.added response.output_item.done
-    response.function_call_arguments.delta response.function_call_arguments.done""".split()
+    [
+        *("text", "message", "function_call", "output_text", "refusal", "ended", "failed", "incomplete", "response"),
+        *("error", "response.completed", "response.failed", "response.incomplete", "response.output_text.delta"),
+        *("response.output_text.done", "response.refusal.delta", "response.refusal.done"),
+        *("response.output_item.added", "response.output_item.done"),
+        *("response.function_call_arguments.delta", "response.function_call_arguments.done"),
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats(allow_nan=False, allow_infinity=False) | WORDS | TEXTS,

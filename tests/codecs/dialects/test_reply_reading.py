@@ -228,7 +228,14 @@ def test_text_is_taken_from_the_path_or_from_the_usual_places_but_not_from_both(
     assert read_stream(*usual, path=CONTENT) == [TextChunkReceived("Hel"), TextChunkReceived("lo")]
     assert read_stream(*usual, {"t": "Hello"}, path="t") == [TextChunkReceived("Hel"), TextChunkReceived("lo")]
     assert read_stream({"t": "Hello"}, *usual, path="t") == [TextChunkReceived("Hello")]
-    assert read_stream(*usual, path="choices.0.delta.content", done=False) == read_stream(*usual)
+    assert read_stream(usual[0], path="choices.0.delta.content", done=False) == [TextChunkReceived("Hel")]
+
+
+def test_extracted_tool_calls_in_a_stream():
+    assert read_stream({"actions": [ACTION]}, {"actions": ACTION}, done=False, extraction=ACTIONS) == [REFUND] * 2
+    usual = chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}]})
+    assert read_stream({**usual, "actions": [ACTION]}, extraction=ACTIONS) == [REFUND]
+    assert read_stream(usual, extraction=ACTIONS) == [ToolCallReceived("c", "f", "{}")]
 
 
 STREAM_ENDS = [

@@ -206,6 +206,8 @@ def test_streamed(events, expected):
 def test_a_response_object_in_a_stream():
     body = b'data: {"object": "response", "status": "completed", "output": [{"type": "message", "content": "Hi"}]}\n\n'
     assert read(body, STREAM) == [TextChunkReceived("Hi")]
+    body = body.replace(b"completed", b"failed").replace(b"{", b'{"error": {"message": "Bad"}, ', 1)
+    assert read(body, STREAM) == [TextChunkReceived("Hi"), failed("Bad")]
 
 
 @pytest.mark.parametrize("status", ["completed", "in_progress", "queued", "incomplete"])
