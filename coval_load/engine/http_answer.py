@@ -169,7 +169,7 @@ class Reading:
             return
         headers = Headers(self._raw_headers)
         answer = self.answer = Answer(status, headers, self.sent_at, self._at, self.bytes_sent)
-        self._ends_with_connection = status not in (204, 304) and not _has_length(headers)
+        self._ends_with_connection = not _has_length(headers)
         if self.taken_by_head is not None:
             self.taken_by_head(answer)
         if self.is_head:
@@ -216,6 +216,8 @@ class Reading:
     def _unpacked(self, data: bytes) -> bytes:
         unpacking = self._unpacking
         assert unpacking is not None
+        if self._packed_bytes > self.most_bytes + _MOST_OVERHEAD:  # it may unpack to nothing at all
+            raise self._invalid(f"at most {self.most_bytes} bytes from", "more came")
         if unpacking.eof:
             return b""  # what follows is padding
         try:
@@ -225,7 +227,7 @@ class Reading:
 
     def _finish(self) -> None:
         unpacking, answer = self._unpacking, self.answer
-        if unpacking is not None and self._packed_bytes and not unpacking.eof:
+        if unpacking is not None and not unpacking.eof:
             raise self._invalid("an answer in gzip, or as it is, from", "it ends within the gzip")
         assert answer is not None
         self.is_over = True

@@ -172,7 +172,7 @@ class HttpConnection:
         reading = self._reading
         if not data:
             self._ended(at, None)
-        elif reading is None or reading.is_over:
+        elif reading is None:
             self.close()  # nothing was asked: what comes now could not be told from the next answer
         elif reading.feed(data, at):
             if self._outbox is not None:

@@ -215,6 +215,26 @@ def test_a_bomb_is_unpacked_no_further_than_it_may_be_long():
     assert sum(taken) == 0
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_gzip_that_unpacks_to_nothing_has_an_end_too(whole):
+    packing = zlib.compressobj(wbits=31)
+    packed = packing.compress(b"x") + packing.flush(zlib.Z_FINISH if whole else zlib.Z_SYNC_FLUSH)
+    endless = bytes(1_000) if whole else b"\x00\x00\x00\xff\xff" * 200
+    reading, fed = reading_of(most_bytes=1_000), 0
+    reading.feed(HEAD + b"Content-Encoding: gzip\r\n\r\n" + packed, 0.0)
+    while not reading.feed(endless, 0.0):
+        fed += len(endless)
+        assert fed < 70_000
+    assert "at most 1000 bytes" in reading.failure.message
+
+
+@pytest.mark.parametrize(("codings", "whole"), [("gzip, chunked", False), ("Chunked", False), ("gzip", True)])
+def test_which_codings_say_where_the_answer_ends(codings, whole):
+    reading = reading_of()
+    reading.feed(HEAD + f"Transfer-Encoding: {codings}\r\n\r\n2\r\nab\r\n".encode(), 0.0)
+    assert reading.end(0.0) == whole
+
+
 @pytest.mark.parametrize("end", [True, False])
 def test_gzip_that_breaks_off(end):
     packed = gzip.compress(bytes(range(256)))[:-9]

@@ -161,6 +161,7 @@ class Server:
     replies: list
     url: str = ""
     requests: int = 0
+    heads: list = attrs.field(factory=list)
     connections: int = 0
     open: int = 0
 
@@ -168,8 +169,9 @@ class Server:
         self.connections += 1
         self.open += 1
         try:
-            while b"\r\n\r\n" in (await stream.receive_some()):
+            while b"\r\n\r\n" in (request := await stream.receive_some()):
                 self.requests += 1
+                self.heads.append(bytes(request))
                 if not self.replies:
                     break
                 await stream.send_all(self.replies.pop(0))
@@ -242,6 +244,8 @@ async def test_a_stale_connection_is_tried_once_more(serving):
         server.replies = _Late([answer(b"2")])
         assert (await pool.ask("POST", server.url, iter([("A", "b")]), b"{}")).body == b"2"
         assert (server.connections, server.requests) == (2, 3)
+        assert len(set(server.heads)) == 1
+        assert b"A: b\r\n" in server.heads[0]
         assert (await pool.ask("POST", server.url, (), b"{}")).body == b"3"
         assert server.connections == 2
 
