@@ -158,7 +158,7 @@ def main(conversations: int, turns: int, rounds: int, delay: str) -> None:
         try:
             own = ours(folder, endpoint, conversations, turns, rounds)
             print(row("coval-load", own), flush=True)
-            theirs = locust(endpoint, conversations, turns, max(own["seconds"], 10))
+            theirs = locust(endpoint, conversations, turns, max(own["seconds"], 20))
             print(row("locust", theirs), flush=True)
         finally:
             agent.terminate()

@@ -39,6 +39,8 @@ class HttpAsking:
 
     async def connect(self, due: float, *, fresh: bool = False) -> None:
         """Have a connection for the next request, which was due at `due`: an idle one, or a new one."""
+        if self._connection is None and not fresh:
+            self._connection = self.way.pool.idle(self.way.endpoint)
         if self._connection is not None:
             return
         simulation = self.simulation

@@ -50,15 +50,19 @@ class HttpPool:
 
         It is the caller's until `release`. Raises SimulationFailed as `Opener.open` does.
         """
-        origin = _origin(url)
-        idle = self._idle.get(origin)
+        idle = None if fresh else self.idle(url)
+        return idle or await self._open_new(_origin(url))
+
+    def idle(self, url: str) -> HttpConnection | None:
+        """What `connect` gives where it need not wait: the idle connection used last, None where there is none."""
+        idle = self._idle.get(_origin(url))
         if idle:
             self._drop_expired(idle)
-            if idle and not fresh:
-                connection, _ = idle.popitem()
-                connection.connect_s = None
-                return connection
-        return await self._open_new(origin)
+        if not idle:
+            return None
+        connection, _ = idle.popitem()
+        connection.connect_s = None
+        return connection
 
     async def _open_new(self, origin: _Origin) -> HttpConnection:
         began_at = trio.current_time()
@@ -117,7 +121,8 @@ class HttpPool:
     def _drop_expired(self, idle: OrderedDict[HttpConnection, None]) -> None:
         oldest_kept = trio.current_time() - self.idle_s
         while idle and next(iter(idle)).idle_since < oldest_kept:
-            next(iter(idle)).close()
+            connection, _ = idle.popitem(last=False)
+            connection.close()
 
 
 @asynccontextmanager

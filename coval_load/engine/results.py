@@ -68,7 +68,10 @@ class Results:
 
     def agent(self, name: str) -> AgentTally:
         """What is counted of one agent."""
-        return self._agents.setdefault(name, AgentTally())
+        tally = self._agents.get(name)
+        if tally is None:  # `setdefault` would make one, with a histogram of thousands of buckets, at each call
+            tally = self._agents[name] = AgentTally()
+        return tally
 
     def finished(self, outcome: Outcome) -> None:
         """Count a simulation that ended, by its status and its kind of error."""

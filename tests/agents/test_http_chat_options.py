@@ -154,7 +154,8 @@ OBJECTS = {
 
 @pytest.mark.parametrize("key", OBJECTS)
 def test_objects_may_come_encoded(key):
-    assert load(**{key: json.dumps(OBJECTS[key])}) == load(**{key: OBJECTS[key]})
+    session = {"initialization_endpoint": "https://a.example/sessions"}
+    assert load(**session, **{key: json.dumps(OBJECTS[key])}) == load(**session, **{key: OBJECTS[key]})
 
 
 @pytest.mark.parametrize("cls", [ChatOptions, ChatA2AOptions])
@@ -162,6 +163,13 @@ def test_null_is_as_good_as_absent(cls):
     model_type = CHAT if cls is ChatOptions else A2A
     keys = [field.name for field in attrs.fields(cls) if field.name != "chat_endpoint"]
     assert load(model_type, **dict.fromkeys(keys)) == load(model_type)
+
+
+@pytest.mark.parametrize("model_type", [CHAT, A2A])
+def test_a_payload_needs_an_endpoint_to_go_to(model_type):
+    assert faults(model_type, initialization_payload={"a": 1}) == [
+        "metadata.initialization_payload: expected initialization_endpoint beside it, where it is sent to; got nothing"
+    ]
 
 
 def test_where_tool_calls_are():
@@ -179,8 +187,9 @@ SIZES = {"initialization_payload": 16_384, "custom_persona_data": 16_384, "custo
 @pytest.mark.parametrize(("key", "most"), SIZES.items())
 def test_how_long_an_object_may_be(key, most):
     fitting = {"a": "x" * (most - len('{"a": ""}'))}
-    assert getattr(load(**{key: json.dumps(fitting)}), key) == fitting
-    assert faults(**{key: fitting | {"a": fitting["a"] + "x"}}) == [
+    session = {"initialization_endpoint": "https://a.example/sessions"}
+    assert getattr(load(**session, **{key: json.dumps(fitting)}), key) == fitting
+    assert faults(**session, **{key: fitting | {"a": fitting["a"] + "x"}}) == [
         f"metadata.{key}: expected at most {most} bytes of JSON; got {most + 1}"
     ]
 

@@ -70,6 +70,7 @@ def chat_agent(model_type="MODEL_TYPE_CHAT", **metadata):
             "chat_endpoint": "https://a.example/chat",
             "custom_headers": {"X-Tenant": "header-sesame"},
             "custom_data": '{"tenant": {"api_key": "custom-sesame"}, "tier": "gold"}',
+            "initialization_endpoint": "https://a.example/sessions",
             "initialization_payload": {
                 "grant_type": "client_credentials",
                 "client_id": "shown",

@@ -78,7 +78,9 @@ class AnswerPicture:
         Raises `Unreadable` for a state that nobody knows, and for an artifact that is none.
         """
         self.context_id = _id(thing.get("contextId")) or self.context_id
-        self.task_id = _id(thing.get("id" if kind == "task" else "taskId")) or self.task_id
+        # A message may name a task that its agent never kept: a2a-sdk's hands such ids out, and then denies them.
+        if kind != "message":
+            self.task_id = _id(thing.get("id" if kind == "task" else "taskId")) or self.task_id
         match kind:
             case "message":
                 return _text(thing)

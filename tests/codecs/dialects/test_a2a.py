@@ -110,7 +110,7 @@ def test_which_ids_go_with_the_next_message(v, content_type):
     assert after(v.message("ok")) == (None, None)
     assert after(v.message("ok", contextId="c-2")) == ("c-2", None)
     assert after(v.task("input-required", "?"), v.message("ok")) == ("c-1", "t-1")
-    assert after(v.task("completed", "?"), v.message("ok", contextId="c-2", taskId="t-2")) == ("c-2", "t-2")
+    assert after(v.task("completed", "?"), v.message("ok", contextId="c-2", taskId="t-2")) == ("c-2", None)
     assert after({"parts": [{"text": "ok"}], "contextId": 7, "taskId": ""}) == (None, None)
 
 
