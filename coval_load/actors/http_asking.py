@@ -47,9 +47,8 @@ class HttpAsking:
         limit = simulation.services.timeouts.connect_s
         began_at = trio.current_time()
         with within(limit, lambda: _connect_timeout(self.way.endpoint, limit)):
-            self._connection = connection = await self.way.pool.connect(self.way.endpoint, fresh=fresh)
-        if connection.connect_s is None:
-            return
+            self._connection = connection = await self.way.pool.connect(self.way.endpoint, fresh=True)
+        assert connection.connect_s is not None
         into = {} if metrics.CONNECT_TIME in simulation.measures.own else simulation.measures.own
         simulation.measures.turn(into, metrics.CONNECT_TIME, connection.connect_s, late=max(began_at - due, 0.0))
         simulation.tell("connected", self.way.endpoint)

@@ -13,7 +13,8 @@ from coval_load.agents.options.chat import ChatOptions
 from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.websocket import WebSocketOptions
-from coval_load.codecs.dialects import a2a, http_chat, websocket_chat, websocket_voice
+from coval_load.codecs.dialects import http_chat, websocket_chat, websocket_voice
+from coval_load.codecs.dialects.a2a import format as a2a
 from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
 from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 from coval_load.faults import Fault

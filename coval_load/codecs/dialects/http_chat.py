@@ -11,6 +11,8 @@ from typing import Any
 import attrs
 import orjson
 
+from coval_load.codecs.dialects.chat_replies.reading import open_reading
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.dialects.http_headers import (
     INITIALIZATION_NAMES,
     Headers,
@@ -30,8 +32,6 @@ from coval_load.codecs.dialects.http_payloads import (
 )
 from coval_load.codecs.dialects.json_messages import kind_of
 from coval_load.codecs.dialects.placeholders import Complaint, complaints
-from coval_load.codecs.dialects.reply_reading import open_reading
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.events import Event, ToolCallReceived
 from coval_load.codecs.paths import Path

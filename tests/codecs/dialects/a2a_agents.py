@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from coval_load.codecs.dialects.a2a import A2AFormat
+from coval_load.codecs.dialects.a2a.format import A2AFormat
 
 NO_TEXT = (
     "Could not extract message from path 'result' in response: expected text in a message, or in the status, the "

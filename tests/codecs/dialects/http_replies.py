@@ -2,7 +2,7 @@
 
 import json
 
-from coval_load.codecs.dialects.reply_reading import open_reading
+from coval_load.codecs.dialects.chat_replies.reading import open_reading
 from coval_load.codecs.events import TextChunkReceived, TextReceived, ToolCallReceived
 from coval_load.codecs.paths import Path
 

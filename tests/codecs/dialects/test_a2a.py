@@ -8,7 +8,7 @@ from a2a_agents import ENDPOINT, Old, answer, both, chat, read, stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.codecs.dialects.a2a import A2AFormat, check
+from coval_load.codecs.dialects.a2a.format import A2AFormat, check
 from coval_load.codecs.events import ReplyPending, TextReceived
 from coval_load.codecs.templates import TemplateError
 from coval_load.reference.a2a_wording import Wording

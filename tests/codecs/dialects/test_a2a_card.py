@@ -7,9 +7,9 @@ from a2a_agents import ENDPOINT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.codecs.dialects.a2a import A2AFormat
-from coval_load.codecs.dialects.a2a_card import version_on
-from coval_load.codecs.dialects.a2a_versions import VERSIONS
+from coval_load.codecs.dialects.a2a.card import version_on
+from coval_load.codecs.dialects.a2a.format import A2AFormat
+from coval_load.codecs.dialects.a2a.versions import VERSIONS
 
 ELSEWHERE = "https://elsewhere.example/a2a"
 

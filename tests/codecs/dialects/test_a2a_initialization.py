@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.codecs.dialects.a2a_initialization import FORM, JSON, Initialization, InitializationFailed
+from coval_load.codecs.dialects.a2a.initialization import FORM, JSON, Initialization, InitializationFailed
 from coval_load.codecs.templates import TemplateError
 
 URL = "https://auth.example/token"

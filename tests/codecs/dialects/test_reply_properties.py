@@ -22,8 +22,8 @@ from http_replies import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.codecs.dialects.reply_reading import open_reading
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
+from coval_load.codecs.dialects.chat_replies.reading import open_reading
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.events import (
     AgentFailed,
     ConversationEnded,

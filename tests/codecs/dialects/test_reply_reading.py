@@ -14,8 +14,8 @@ from http_replies import (
     stream_of,
 )
 
-from coval_load.codecs.dialects.reply_reading import open_reading
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
+from coval_load.codecs.dialects.chat_replies.reading import open_reading
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.events import (
     AgentFailed,
     ConversationEnded,

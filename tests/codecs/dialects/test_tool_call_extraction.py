@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.events import ToolCallReceived
 
 OWN = {"tool_calls_path": "data.actions", "id_path": "meta.id", "name_path": "do", "arguments_path": "with"}

@@ -6,11 +6,11 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.dialects.a2a_errors import Asked
-from coval_load.codecs.dialects.a2a_initialization import InitializationFailed
-from coval_load.codecs.dialects.a2a_replies import BoundedReading, Expected, reading_of
-from coval_load.codecs.dialects.a2a_results import AnswerPicture
-from coval_load.codecs.dialects.a2a_versions import A2AVersion
+from coval_load.codecs.dialects.a2a.errors import Asked
+from coval_load.codecs.dialects.a2a.initialization import InitializationFailed
+from coval_load.codecs.dialects.a2a.replies import BoundedReading, Expected, reading_of
+from coval_load.codecs.dialects.a2a.results import AnswerPicture
+from coval_load.codecs.dialects.a2a.versions import A2AVersion
 from coval_load.codecs.dialects.http_headers import Headers, merged
 from coval_load.codecs.dialects.http_interface import HttpRequest, ToolResult
 from coval_load.codecs.encoding import encode_json

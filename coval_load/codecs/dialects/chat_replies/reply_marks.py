@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coval_load.codecs.dialects.chat_completions import message_text, text_of
+from coval_load.codecs.dialects.chat_replies.chat_completions import message_text, text_of
 from coval_load.codecs.events import ConversationEnded
 from coval_load.codecs.paths import Path
 

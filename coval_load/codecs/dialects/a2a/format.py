@@ -6,10 +6,10 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.dialects.a2a_card import card_urls, version_on
-from coval_load.codecs.dialects.a2a_chat import A2AChat, Begun, Terms
-from coval_load.codecs.dialects.a2a_initialization import FORM, JSON, Initialization, Session
-from coval_load.codecs.dialects.a2a_versions import (
+from coval_load.codecs.dialects.a2a.card import card_urls, version_on
+from coval_load.codecs.dialects.a2a.chat import A2AChat, Begun, Terms
+from coval_load.codecs.dialects.a2a.initialization import FORM, JSON, Initialization, Session
+from coval_load.codecs.dialects.a2a.versions import (
     CANCELED,
     COMPLETED,
     FAILED,

@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from coval_load.codecs.dialects.chat_completions import ChatCompletionStream
+from coval_load.codecs.dialects.chat_replies.chat_completions import ChatCompletionStream
+from coval_load.codecs.dialects.chat_replies.reply_marks import conversation_ended, text_at
+from coval_load.codecs.dialects.chat_replies.reply_violations import (
+    broken_off,
+    nothing_streamed,
+    parse_answer,
+    too_large,
+)
+from coval_load.codecs.dialects.chat_replies.reported_errors import failed, reported_error
+from coval_load.codecs.dialects.chat_replies.responses import ResponseStream, is_event, is_response
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.dialects.json_messages import NotJson
-from coval_load.codecs.dialects.reply_marks import conversation_ended, text_at
-from coval_load.codecs.dialects.reply_violations import broken_off, nothing_streamed, parse_answer, too_large
-from coval_load.codecs.dialects.reported_errors import failed, reported_error
-from coval_load.codecs.dialects.responses import ResponseStream, is_event, is_response
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.events import (
     AgentFailed,
     ConversationEnded,

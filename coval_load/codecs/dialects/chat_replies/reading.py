@@ -6,14 +6,14 @@ The rules are those of the documents' "Standard Protocol", "Response Message Pat
 from collections.abc import Sequence
 from typing import Any
 
-from coval_load.codecs.dialects import chat_completions, responses
+from coval_load.codecs.dialects.chat_replies import chat_completions, responses
+from coval_load.codecs.dialects.chat_replies.reply_marks import conversation_ended, text_at
+from coval_load.codecs.dialects.chat_replies.reply_violations import not_text, parse_answer, too_large
+from coval_load.codecs.dialects.chat_replies.reported_errors import reported_error
+from coval_load.codecs.dialects.chat_replies.streamed_reply import StreamedReply
+from coval_load.codecs.dialects.chat_replies.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.dialects.http_interface import ReplyReading
 from coval_load.codecs.dialects.json_messages import NotJson
-from coval_load.codecs.dialects.reply_marks import conversation_ended, text_at
-from coval_load.codecs.dialects.reply_violations import not_text, parse_answer, too_large
-from coval_load.codecs.dialects.reported_errors import reported_error
-from coval_load.codecs.dialects.streamed_reply import StreamedReply
-from coval_load.codecs.dialects.tool_call_extraction import ToolCallExtraction
 from coval_load.codecs.events import AgentFailed, Event, TextReceived, ToolCallReceived, Violation
 from coval_load.codecs.paths import Path
 from coval_load.codecs.server_sent_events import MOST_BUFFERED

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from coval_load.codecs.dialects.a2a_versions import V0_3, V1_0, A2AVersion
+from coval_load.codecs.dialects.a2a.versions import V0_3, V1_0, A2AVersion
 from coval_load.codecs.dialects.json_messages import clipped, quoted, value_text
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.events import AgentFailed

@@ -6,9 +6,9 @@ Source: the API reference, "The response object" and "Streaming events".
 from collections.abc import Iterator
 from typing import Any
 
-from coval_load.codecs.dialects.chat_completions import text_of, usage_of
-from coval_load.codecs.dialects.reported_errors import failed, reported_error
-from coval_load.codecs.dialects.tool_call_pieces import ToolCallPieces, call_of
+from coval_load.codecs.dialects.chat_replies.chat_completions import text_of, usage_of
+from coval_load.codecs.dialects.chat_replies.reported_errors import failed, reported_error
+from coval_load.codecs.dialects.chat_replies.tool_call_pieces import ToolCallPieces, call_of
 from coval_load.codecs.events import AgentFailed, Event, TextChunkReceived, ToolCallReceived, UsageReceived
 from coval_load.codecs.paths import Path
 

@@ -5,7 +5,7 @@ Source: the API reference, "The chat completion object" and "The chat completion
 
 from typing import Any
 
-from coval_load.codecs.dialects.tool_call_pieces import ToolCallPieces
+from coval_load.codecs.dialects.chat_replies.tool_call_pieces import ToolCallPieces
 from coval_load.codecs.events import Event, TextChunkReceived, ToolCallReceived, UsageReceived
 from coval_load.codecs.paths import Path
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from coval_load.codecs.dialects.a2a_errors import Asked, failure_of
+from coval_load.codecs.dialects.a2a.errors import Asked, failure_of
 from coval_load.codecs.dialects.json_messages import NotJson, clipped, kind_of, parse, quoted, value_text
 from coval_load.codecs.events import AgentFailed, Violation
 

@@ -5,10 +5,10 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from coval_load.codecs.dialects.a2a_errors import Asked
-from coval_load.codecs.dialects.a2a_responses import NoResult, result_of
-from coval_load.codecs.dialects.a2a_results import AnswerPicture, Kind, Unreadable, opened
-from coval_load.codecs.dialects.a2a_versions import AUTH_REQUIRED, FAILED, REJECTED
+from coval_load.codecs.dialects.a2a.errors import Asked
+from coval_load.codecs.dialects.a2a.json_rpc import NoResult, result_of
+from coval_load.codecs.dialects.a2a.results import AnswerPicture, Kind, Unreadable, opened
+from coval_load.codecs.dialects.a2a.versions import AUTH_REQUIRED, FAILED, REJECTED
 from coval_load.codecs.dialects.json_messages import quoted
 from coval_load.codecs.events import (
     AgentFailed,

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from coval_load.codecs.dialects.chat_completions import CONTENT_PATH
+from coval_load.codecs.dialects.chat_replies.chat_completions import CONTENT_PATH
 from coval_load.codecs.dialects.json_messages import MOST_QUOTED, NotJson, clipped, kind_of, quoted
 from coval_load.codecs.events import Violation
 from coval_load.codecs.paths import NOT_THERE, Path

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
-from coval_load.codecs.dialects.a2a_versions import PENDING, STATES, is_user, plain_state
+from coval_load.codecs.dialects.a2a.versions import PENDING, STATES, is_user, plain_state
 from coval_load.codecs.dialects.json_messages import kind_of, quoted
 from coval_load.codecs.encoding import encode_json
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from coval_load.codecs.dialects.a2a_versions import V0_3, V1_0, A2AVersion
+from coval_load.codecs.dialects.a2a.versions import V0_3, V1_0, A2AVersion
 
 _WELL_KNOWN = ("/.well-known/agent-card.json", "/.well-known/agent.json")
 _BINDING = "JSONRPC"

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.dialects.tool_call_pieces import call_of
+from coval_load.codecs.dialects.chat_replies.tool_call_pieces import call_of
 from coval_load.codecs.events import ToolCallReceived
 from coval_load.codecs.paths import NOT_THERE, Path
 
