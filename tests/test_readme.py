@@ -22,9 +22,8 @@ SHORT = ["--concurrency", "2", "--simulations", "2"]
 """What takes a command of the README down to a test's size; later options overrule earlier ones."""
 
 
-def block(language: str) -> str:
-    (text,) = [text for it, text in BLOCKS if it == language]
-    return text
+def blocks(language: str) -> list[str]:
+    return [text for it, text in BLOCKS if it == language]
 
 
 async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess:
@@ -36,7 +35,7 @@ async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess
     return await trio.run_process(
         [COVAL_LOAD, *words[1:], *options],
         cwd=folder,
-        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine"},
+        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine", "OPENAI_API_KEY": "reference-token"},
         capture_stdout=True,
         capture_stderr=True,
         check=False,
@@ -47,11 +46,12 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
     lines = [line for line in COMMANDS if line.startswith("coval-load")]
     assert [line.split()[1] for line in lines] == ["check", "run", "run"]
     async with start_reference_agent(["--delay", "400ms"]) as agent:
-        written = json.loads(block("json"))
+        written = json.loads(blocks("json")[0])
         assert written["metadata"]["endpoint"].startswith("wss://")
         written["metadata"]["endpoint"] = agent.endpoint
         (tmp_path / "agent.json").write_text(json.dumps(written))
-        (tmp_path / "plan.yaml").write_text(block("yaml"))
+        (plan,) = blocks("yaml")
+        (tmp_path / "plan.yaml").write_text(plan)
         done = []
 
         async def run(line: str, folder: Path) -> None:
@@ -71,6 +71,19 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
         rows = (folder / "simulations.jsonl").read_text().splitlines()
         assert len(rows) == 2
         assert b"a-token-of-mine" not in b"".join(path.read_bytes() for path in folder.glob("*.json*"))
+
+
+async def test_the_openai_compatible_agent_can_be_called_too(tmp_path):
+    _, shown = blocks("json")
+    async with start_reference_agent(["--model-type", "chat", "--api", "openai", "--delay", "100ms"]) as agent:
+        written = json.loads(shown)
+        assert written["metadata"]["chat_endpoint"].startswith("https://api.openai.com/")
+        written["metadata"]["chat_endpoint"] = agent.endpoint
+        (tmp_path / "agent.json").write_text(json.dumps(written))
+        result = await command("coval-load check agent.json --dial", agent, tmp_path)
+    assert result.returncode == 0, (result.stdout, result.stderr)
+    assert b"completed" in result.stdout
+    assert b"reference-token" not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check"])
