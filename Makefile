@@ -34,6 +34,8 @@ bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	$(BIN)/python benchmarks/frames.py
 	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/http_clients.py
+	$(BIN)/python benchmarks/turns.py
 
 build: $(STAMP)
 	$(BIN)/python -m build --no-isolation

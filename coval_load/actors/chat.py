@@ -70,7 +70,7 @@ class ChatConversation:
         message = self.dialect.text(turn.action.text or "")
         link.send_nowait(message.payload, message.is_text)
         self.simulation.tell("sent", message.payload[:500].decode("utf-8", "replace"))
-        self.simulation.services.results.count(metrics.TURNS)
+        self.simulation.take_turn()
         self.simulation.transcript.add(Entry("user", turn.action.text, sent_at, sent_at))
         if not turn.expects_reply:
             self._due = self._over_at = sent_at

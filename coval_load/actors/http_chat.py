@@ -57,18 +57,16 @@ class HttpChatConversation:
         simulation = self.simulation
         began_at = trio.current_time()
         request = self._build(partial(self.dialect.say, text, timestamp()))
-        simulation.services.results.count(metrics.TURNS)
+        simulation.take_turn()
         simulation.transcript.add(Entry("user", text, began_at, began_at))
         turn = _Turn(due, began_at)
         for _ in range(self.most_tool_rounds + 1):
             reply = await self._reply(request, due)
-            turn.add(reply)
             self._count_tokens(reply)
+            turn.add(reply, due, self._note_text(reply, due))
             results = self._note_calls(reply)
             if results is None:
                 return self._conclude(turn, reply)
-            if reply.text:
-                simulation.transcript.add(_entry(reply))
             self.dialect.heard(reply.text or "", True, timestamp())
             request = self._build(partial(self.dialect.give_results, results, timestamp()))
             due = trio.current_time()
@@ -96,21 +94,38 @@ class HttpChatConversation:
             count(metrics.INPUT_TOKENS, reply.usage.input_tokens or 0)
             count(metrics.OUTPUT_TOKENS, reply.usage.output_tokens or 0)
 
+    def _note_text(self, reply: Reply, due: float) -> Entry | None:
+        """Put the text of a reply, whose request was `due`, into the transcript; None where there is none."""
+        if reply.text is None:
+            return None
+        simulation = self.simulation
+        entry = simulation.transcript.add(_entry(reply))
+        simulation.tell("the agent said", reply.text)
+        if reply.is_streamed and reply.first_at is not None:
+            ttft_s = reply.first_at - reply.sent_at
+            simulation.measures.turn(entry.metrics, metrics.TTFT, ttft_s, late=reply.sent_at - due)
+            for gap_s in reply.gaps_s:
+                simulation.services.results.record(metrics.INTER_CHUNK_LATENCY, gap_s)
+        return entry
+
     def _note_calls(self, reply: Reply) -> Sequence[ToolResult] | None:
-        """Put tool calls into the transcript, with their results where there is one for each; else None."""
+        """Put tool calls into the transcript, with their results where there is one for each; else None.
+
+        An agent that has ended the conversation waits for none.
+        """
         if not reply.tool_calls:
             return None
         self.simulation.services.results.count(metrics.TOOL_CALLS, len(reply.tool_calls))
         now = trio.current_time()
         results = []
-        for call in reply.tool_calls:
+        for call, called_at in zip(reply.tool_calls, reply.called_at, strict=True):
             called = {"id": call.call_id, "name": call.name, "arguments": call.arguments}
-            self.simulation.transcript.add(Entry("assistant", None, reply.sent_at, now, kind="tool_call", tool=called))
+            self.simulation.transcript.add(Entry("assistant", None, called_at, called_at, kind="tool_call", tool=called))
             self.simulation.tell("the agent called a tool", f"{call.name} {call.arguments}")
             answer = self.case.result_for(call.name, _parsed(call.arguments))
             if answer is not None:
                 results.append(ToolResult(call.call_id, call.name, as_text(answer.result)))
-        if len(results) < len(reply.tool_calls):
+        if len(results) < len(reply.tool_calls) or reply.ended is not None:
             return None
         for result in results:
             self._note_result(result, now)
@@ -126,10 +141,9 @@ class HttpChatConversation:
             raise self._unanswered(reply.tool_calls)
         if reply.text is not None:
             self.dialect.heard(reply.text, False, timestamp())
-            entry = self.simulation.transcript.add(_entry(reply))
-            self.simulation.tell("the agent said", reply.text)
+        if turn.said is not None:
             self.simulation.hearsay.answered()
-            turn.measure(self.simulation, entry, reply)
+            turn.measure(self.simulation, turn.said)
         return reply.ended
 
     def _unanswered(self, calls: Sequence[ToolCallReceived]) -> SimulationFailed:
@@ -155,32 +169,40 @@ class HttpChatConversation:
 
 @attrs.define
 class _Turn:
-    """What is measured of a turn, which was `due` and `began_at`: from its first request to its last text."""
+    """What is measured of a turn, which was `due` and `began_at`: from its first request to its last text.
+
+    Of a later request, what passed between when it was due and when it was sent (a wait for the agent's rate limit,
+    a new connection) is no time that the agent took: it is counted into the twins alone, as that of the first is.
+    `said` is the entry of the last text.
+    """
 
     due: float
     began_at: float
-    sent_at: float | None = None
-    first_at: float | None = None
+    said: Entry | None = attrs.field(default=None, init=False)
+    _late_s: float = attrs.field(default=0.0, init=False)
+    _first: tuple[float, float] | None = attrs.field(default=None, init=False)
+    _last: tuple[float, float] | None = attrs.field(default=None, init=False)
 
-    def add(self, reply: Reply) -> None:
-        if self.sent_at is None:
-            self.sent_at = reply.sent_at
-        if self.first_at is None:
-            self.first_at = reply.first_at
+    def add(self, reply: Reply, due: float, said: Entry | None) -> None:
+        """The reply to a request that was `due`, and the entry of its text."""
+        self._late_s += reply.sent_at - due
+        if said is None:
+            return
+        assert reply.first_at is not None
+        assert reply.last_at is not None
+        self.said = said
+        self._last = (reply.last_at, self._late_s)
+        if self._first is None:
+            self._first = (reply.first_at, self._late_s)
 
-    def measure(self, simulation: Simulation, entry: Entry, last: Reply) -> None:
-        assert self.sent_at is not None
-        assert self.first_at is not None
-        assert last.last_at is not None
+    def measure(self, simulation: Simulation, entry: Entry) -> None:
+        assert self._first is not None
+        assert self._last is not None
+        (first_at, first_late_s), (last_at, last_late_s) = self._first, self._last
         measure = simulation.measures.turn
-        late = self.sent_at - self.due
-        measure(entry.metrics, metrics.RESPONSE_LATENCY, self.first_at - self.sent_at, late=late)
-        measure(entry.metrics, metrics.RESPONSE_TIME, last.last_at - self.sent_at, late=late)
-        measure(entry.metrics, metrics.TURN_TIME, last.last_at - self.began_at, late=self.began_at - self.due)
-        if last.is_streamed and last.first_at is not None:
-            measure(entry.metrics, metrics.TTFT, last.first_at - last.sent_at, late=late)
-            for gap_s in last.gaps_s:
-                simulation.services.results.record(metrics.INTER_CHUNK_LATENCY, gap_s)
+        measure(entry.metrics, metrics.RESPONSE_LATENCY, first_at - self.due - first_late_s, late=first_late_s)
+        measure(entry.metrics, metrics.RESPONSE_TIME, last_at - self.due - last_late_s, late=last_late_s)
+        measure(entry.metrics, metrics.TURN_TIME, last_at - self.began_at, late=self.began_at - self.due)
 
 
 def _entry(reply: Reply) -> Entry:

@@ -73,6 +73,7 @@ class Simulation:
     _learnt: frozenset[str] = attrs.field(default=frozenset(), init=False)
     _call: Call | None = attrs.field(default=None, init=False)
     _late_s: float = attrs.field(default=0.0, init=False)
+    _turn: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.measures = Measures(self.services.results, self.identity.agent)
@@ -82,6 +83,11 @@ class Simulation:
     def agent(self) -> str:
         """The agent's name, under which its limit is kept."""
         return self.identity.agent
+
+    def take_turn(self) -> None:
+        """The caller took its next turn."""
+        self._turn += 1
+        self.services.results.count(metrics.TURNS)
 
     def tell_wait(self) -> None:
         """Say for how long the agent is waited for."""
@@ -111,9 +117,10 @@ class Simulation:
         """What `error` is called in the row; what nobody foresaw is `internal`, and logged."""
         if not isinstance(error, SimulationFailed) or error.kind is ErrorKind.INTERNAL:
             self.services.faults.add(error, f"simulation {self.identity.simulation_output_id}, stage {self.stage}")
+        turn = self._turn if self.stage is Stage.CONVERSATION else None
         if isinstance(error, SimulationFailed):
-            return Failure(error.kind, self.stage, self._hide(error.message))
-        return Failure(ErrorKind.INTERNAL, self.stage, f"coval-load failed: {type(error).__name__}: {error}")
+            return Failure(error.kind, self.stage, self._hide(error.message), turn)
+        return Failure(ErrorKind.INTERNAL, self.stage, f"coval-load failed: {type(error).__name__}: {error}", turn)
 
     def finished(self, outcome: Outcome) -> None:
         """Let go of everything, also of what leads back here: a simulation that only the garbage collector can

@@ -147,7 +147,7 @@ class VoiceConversation:
             case Show():
                 await self._wait(self._due)
                 taken = self._show(turn.action, link, barge_in=barge_in)
-        self.simulation.services.results.count(metrics.TURNS)
+        self.simulation.take_turn()
         return taken
 
     async def _say(self, say: Say, *, barge_in: bool) -> Taken:

@@ -90,7 +90,8 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     click.echo("", file=stream)
     error = row["error"]
     if error is not None:
-        click.echo(f"failed in stage {error['stage']} as {error['kind']}:", file=stream)
+        where = f"turn {error['turn']}" if error["turn"] else f"stage {error['stage']}"
+        click.echo(f"failed in {where} as {error['kind']}:", file=stream)
         indent = "  "
         message = _printable(error["message"])
         click.echo(textwrap.fill(message, 100, initial_indent=indent, subsequent_indent=indent), file=stream)

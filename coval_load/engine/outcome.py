@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -51,11 +51,20 @@ class SimulationFailed(Exception):
 
 @attrs.frozen
 class Failure:
-    """What stands under `error` in `simulations.jsonl`."""
+    """What stands under `error` in `simulations.jsonl`.
+
+    `turn` is the caller's turn that it happened in or after, from 1; 0 before the first. None outside of the
+    conversation.
+    """
 
     kind: ErrorKind
     stage: Stage
     message: str
+    turn: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"kind": self.kind.value, "stage": self.stage.value, "turn": self.turn, "message": self.message}
 
 
 @attrs.frozen

@@ -217,8 +217,6 @@ class Runner:
                 "started_at": None if started_at is None else started_at - self.started_at,
                 "ended_at": trio.current_time() - self.started_at,
                 "outcome": outcome.status,
-                "error": None
-                if error is None
-                else {"kind": error.kind.value, "stage": error.stage.value, "message": error.message},
+                "error": None if error is None else error.row(),
             }
         )

@@ -366,3 +366,14 @@ async def test_a_packed_answer_is_read(virtual_time, tmp_path):
 
     ran, _ = await converse(tmp_path, packs, "hi")
     assert ran.said[1] == ("assistant", "packed")
+
+
+async def test_an_error_says_in_which_turn_it_came(virtual_time, tmp_path):
+    async def fails_later(asked):
+        if len(asked.json["messages"]) == 1:
+            await asked.say("Hello.")
+        else:
+            await asked.answer({}, status=503)
+
+    ran, _ = await converse(tmp_path, fails_later, "one", "two", "three")
+    assert (ran.error["stage"], ran.error["turn"]) == ("conversation", 2)

@@ -284,7 +284,7 @@ def test_what_is_raised_has_its_name():
     errors = [failed(), ValueError("bug"), ExceptionGroup("", [failed(ErrorKind.AGENT_ERROR, "it says no")])]
     played = perform(lambda number: partial(fail, errors[number]), Load(1, simulations=3))
     assert [row["error"]["kind"] for row in played.rows] == ["no_response", "internal", "agent_error"]
-    assert played.row(0)["error"] == {"kind": "no_response", "stage": "conversation", "message": "silent"}
+    assert played.row(0)["error"] == {"kind": "no_response", "stage": "conversation", "turn": None, "message": "silent"}
     assert "bug" in played.row(1)["error"]["message"]
     assert played.runner.results.summary()["errors"] == {"no_response": 1, "internal": 1, "agent_error": 1}
 
