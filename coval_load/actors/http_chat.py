@@ -120,7 +120,9 @@ class HttpChatConversation:
         results = []
         for call, called_at in zip(reply.tool_calls, reply.called_at, strict=True):
             called = {"id": call.call_id, "name": call.name, "arguments": call.arguments}
-            self.simulation.transcript.add(Entry("assistant", None, called_at, called_at, kind="tool_call", tool=called))
+            self.simulation.transcript.add(
+                Entry("assistant", None, called_at, called_at, kind="tool_call", tool=called)
+            )
             self.simulation.tell("the agent called a tool", f"{call.name} {call.arguments}")
             answer = self.case.result_for(call.name, _parsed(call.arguments))
             if answer is not None:
@@ -179,30 +181,44 @@ class _Turn:
     due: float
     began_at: float
     said: Entry | None = attrs.field(default=None, init=False)
+    _sent_at: float | None = attrs.field(default=None, init=False)
+    _before_s: float = attrs.field(default=0.0, init=False)
     _late_s: float = attrs.field(default=0.0, init=False)
-    _first: tuple[float, float] | None = attrs.field(default=None, init=False)
-    _last: tuple[float, float] | None = attrs.field(default=None, init=False)
+    _first: "_Text | None" = attrs.field(default=None, init=False)
+    _last: "_Text | None" = attrs.field(default=None, init=False)
 
     def add(self, reply: Reply, due: float, said: Entry | None) -> None:
         """The reply to a request that was `due`, and the entry of its text."""
+        if self._sent_at is not None:
+            self._before_s += due - self._sent_at
+        self._sent_at = reply.sent_at
         self._late_s += reply.sent_at - due
         if said is None:
             return
         assert reply.first_at is not None
         assert reply.last_at is not None
         self.said = said
-        self._last = (reply.last_at, self._late_s)
+        self._last = _Text(reply.last_at, self._before_s + reply.last_at - reply.sent_at, self._late_s)
         if self._first is None:
-            self._first = (reply.first_at, self._late_s)
+            self._first = _Text(reply.first_at, self._before_s + reply.first_at - reply.sent_at, self._late_s)
 
     def measure(self, simulation: Simulation, entry: Entry) -> None:
+        """All but what each streamed reply has for itself."""
         assert self._first is not None
         assert self._last is not None
-        (first_at, first_late_s), (last_at, last_late_s) = self._first, self._last
         measure = simulation.measures.turn
-        measure(entry.metrics, metrics.RESPONSE_LATENCY, first_at - self.due - first_late_s, late=first_late_s)
-        measure(entry.metrics, metrics.RESPONSE_TIME, last_at - self.due - last_late_s, late=last_late_s)
-        measure(entry.metrics, metrics.TURN_TIME, last_at - self.began_at, late=self.began_at - self.due)
+        measure(entry.metrics, metrics.RESPONSE_LATENCY, self._first.taken_s, late=self._first.late_s)
+        measure(entry.metrics, metrics.RESPONSE_TIME, self._last.taken_s, late=self._last.late_s)
+        measure(entry.metrics, metrics.TURN_TIME, self._last.at - self.began_at, late=self.began_at - self.due)
+
+
+@attrs.frozen
+class _Text:
+    """When a text came, how long the agent took until then, and how late our requests until then were in all."""
+
+    at: float
+    taken_s: float
+    late_s: float
 
 
 def _entry(reply: Reply) -> Entry:

@@ -21,7 +21,7 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 class Reply:
     """One answer. Times are of the Trio clock, `sent_at` that of its request; None where no text came.
 
-    `gaps_s` are the times between the pieces of a streamed text.
+    `gaps_s` are the times between the pieces of a streamed text, `called_at` when each of the `tool_calls` came.
     """
 
     sent_at: float
@@ -31,6 +31,7 @@ class Reply:
     is_streamed: bool = False
     gaps_s: list[float] = attrs.field(factory=list)
     tool_calls: list[ToolCallReceived] = attrs.field(factory=list)
+    called_at: list[float] = attrs.field(factory=list)
     usage: UsageReceived | None = None
     ended: str | None = None
     is_pending: bool = False
@@ -52,6 +53,7 @@ class Reply:
                 self._text(text, at)
             case ToolCallReceived():
                 self.tool_calls.append(event)
+                self.called_at.append(at)
             case UsageReceived():
                 self.usage = event
             case ConversationEnded(reason=reason):

@@ -203,7 +203,7 @@ async def test_tool_calls_of_another_shape_are_extracted(virtual_time, tmp_path)
     config = {"tool_calls_path": "actions", "name_path": "do", "arguments_path": "with"}
     metadata = {"response_message_path": "text", "tool_call_extraction_config": config}
     ran, _ = await converse(tmp_path, own_shape, "hi", metadata=metadata)
-    called = ran.row["transcript"][1]["tool"]
+    called = ran.row["transcript"][2]["tool"]
     assert (called["name"], json.loads(called["arguments"])) == ("refund", {"amount": 3})
 
 
