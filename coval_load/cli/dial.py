@@ -90,7 +90,7 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     click.echo("", file=stream)
     error = row["error"]
     if error is not None:
-        where = f"turn {error['turn']}" if error["turn"] else f"stage {error['stage']}"
+        where = f"stage {error['stage']}" + (f", turn {error['turn']}," if error["turn"] else "")
         click.echo(f"failed in {where} as {error['kind']}:", file=stream)
         indent = "  "
         message = _printable(error["message"])

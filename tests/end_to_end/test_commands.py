@@ -230,7 +230,7 @@ async def test_dial_tells_what_to_change(tmp_path, chat_agent):
         commands.append(["check", write(tmp_path, f"{number}.json", {**plan, "agents": [body]}), "--dial"])
     for (_, told), done in zip(ASTRAY, await side_by_side(*commands, cwd=tmp_path), strict=True):
         assert done.exit_code == 3, done.both
-        assert "failed in turn 1 as" in done.out
+        assert "failed in stage" in done.out
         assert done.tells(told), done.out
 
 
