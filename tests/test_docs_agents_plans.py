@@ -1,16 +1,19 @@
-"""What docs/agents.md and docs/plans.md show loads, and their tables have the keys and defaults of the classes."""
+"""What the documentation shows loads, and its tables have the keys and defaults of the classes."""
 
 import json
-import re
-from pathlib import Path
 
 import attrs
 import pytest
 import trustme
+from docs_pages import blocks, is_said, rows
 
+from coval_load.actors.protocols import known_protocols, template_faults
 from coval_load.agents.body import Body
+from coval_load.agents.options.chat import ChatOptions
+from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.connection import ConnectionOptions
+from coval_load.agents.options.http_chat import HttpChatOptions
 from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.plans.documents import read_document
@@ -18,20 +21,20 @@ from coval_load.plans.loading import load_plan
 from coval_load.plans.schema import LoadSection, Persona, PlanFile, RecordSection, TestCase, TimeoutsSection
 from coval_load.strict import keys_of
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = {name: (DOCS / f"{name}.md").read_text("utf-8") for name in ("agents", "plans")}
-BLOCKS = [
-    pytest.param(language, text, id=f"{name}-{number}")
-    for name, page in PAGES.items()
-    for number, (language, text) in enumerate(re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
-]
-ENVIRON = {"SUPPORT_TOKEN": "sesame", "SESSION_TOKEN": "sesame"}
+ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "OPENAI_API_KEY"), "sesame")
 AGENT = {
     "display_name": "x",
     "model_type": "MODEL_TYPE_WEBSOCKET",
     "metadata": {"endpoint": "wss://a.example", "send_dtmf_template": "{{digit}}"},
 }
-CASES = [{"id": "a", "turns": [{"type": "skip"}]}]
+AGENTS = {"openai": AGENT | {"model_type": "MODEL_TYPE_CHAT", "metadata": {"chat_endpoint": "https://a.example"}}}
+CASES = [{"id": "a", "turns": [{"type": "audio", "audio": "clip:pizza-order", "text": "A pizza, please."}]}]
+BLOCKS = [
+    pytest.param(AGENTS.get(name, AGENT), language, text, id=f"{name}-{number}")
+    for name in ("agents", "plans", "http_agents", "openai")
+    for number, (language, text) in enumerate(blocks(name))
+    if language not in ("", "sh")
+]
 
 
 @pytest.fixture
@@ -44,8 +47,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(("language", "text"), BLOCKS)
-def test_a_block_loads(folder, language, text):
+@pytest.mark.parametrize(("agent", "language", "text"), BLOCKS)
+def test_a_block_loads(folder, agent, language, text):
+    (folder / "agent.json").write_text(json.dumps(agent))
     file = folder / f"shown.{language}"
     file.write_text(text)
     shown = read_document(file)
@@ -57,23 +61,23 @@ def test_a_block_loads(folder, language, text):
             whole = {"agents": [str(folder / "agent.json")], "test_set": str(file)}
         plan = folder / "plan.json"
         plan.write_text(json.dumps(whole))
-    assert load_plan(plan, environ=ENVIRON, clip_names=CLIPS).test_cases
+    loaded = load_plan(
+        plan, environ=ENVIRON, clip_names=CLIPS, checks=lambda agent: template_faults(agent, known_protocols())
+    )
+    assert loaded.test_cases
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) > 10
-
-
-def rows(page, heading):
-    """The cells of the first table with keys under a heading."""
-    section = PAGES[page].split(f"\n## {heading}\n")[1].split("\n## ")[0] if heading else PAGES[page].split("\n## ")[0]
-    table = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
-    assert table
-    lines = [line.strip("|").split(" | ") for line in table[0].splitlines()[2:]]
-    return {cells[0].strip(" `"): cells[1].strip() for cells in lines}
+    assert {parameter.id.split("-")[0] for parameter in BLOCKS} == {"agents", "plans", "http_agents", "openai"}
 
 
 CONNECTION = set(keys_of(ConnectionOptions))
+OVER_HTTP = set(keys_of(HttpChatOptions))
+OF_A_MODEL = ("model", "temperature")
+SAID_IN_WORDS = {
+    "openai_compatible": "whether one of the next five is given",
+    "a2a_version": "from the agent card, or `0.3` where there is none",
+}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +87,9 @@ CONNECTION = set(keys_of(ConnectionOptions))
         ("agents", "Reaching the agent", CONNECTION),
         ("agents", "Voice: `MODEL_TYPE_WEBSOCKET`", set(keys_of(WebSocketOptions)) - CONNECTION),
         ("agents", "Chat: `MODEL_TYPE_CHAT_WEBSOCKET`", set(keys_of(ChatWebSocketOptions)) - CONNECTION),
+        ("http_agents", "Keys of both", OVER_HTTP),
+        ("http_agents", "Chat: `MODEL_TYPE_CHAT`", set(keys_of(ChatOptions)) - OVER_HTTP),
+        ("http_agents", "A2A: `MODEL_TYPE_CHAT_A2A`", set(keys_of(ChatA2AOptions)) - OVER_HTTP),
         ("plans", "", set(keys_of(PlanFile))),
         ("plans", "Personas", set(keys_of(Persona))),
         ("plans", "Test sets", set(keys_of(TestCase))),
@@ -110,12 +117,26 @@ def test_a_table_has_every_key(page, heading, keys):
 def test_a_table_has_the_defaults(page, heading, made):
     values = attrs.asdict(made)
     for key, cell in rows(page, heading).items():
-        value = values[key]
-        if cell.startswith("none"):
-            assert not value
-        elif found := re.fullmatch(r"`([^`]*)`(;.*)?", cell):
-            assert found[1] in (str(value), json.dumps(value), f"{value:g}" if isinstance(value, float) else value) or (
-                value == (found[1],)
-            )
+        assert is_said(cell, values[key]) or "if raw bytes are sent" in cell, key
+
+
+@pytest.mark.parametrize(
+    ("heading", "made"),
+    [
+        ("Keys of both", HttpChatOptions()),
+        ("Chat: `MODEL_TYPE_CHAT`", ChatOptions()),
+        ("A2A: `MODEL_TYPE_CHAT_A2A`", ChatA2AOptions()),
+    ],
+)
+def test_a_table_of_agents_over_http_has_the_defaults(heading, made):
+    of_a_model = ChatOptions(openai_compatible=True)
+    for key, cell in rows("http_agents", heading).items():
+        plain, said, of_model = cell.partition("; for an OpenAI-compatible API ")
+        if said:
+            assert is_said(plain, getattr(made, key)), key
+            assert is_said(of_model, getattr(of_a_model, key)), key
+        elif key in OF_A_MODEL:
+            assert getattr(made, key) is None
+            assert is_said(cell, getattr(of_a_model, key)), key
         else:
-            assert "if raw bytes are sent" in cell
+            assert is_said(cell, getattr(made, key)) or SAID_IN_WORDS[key] in cell, key

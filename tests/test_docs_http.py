@@ -1,0 +1,159 @@
+"""docs/openai.md, followed from an empty folder with a reference agent in the place of the model."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from docs_pages import blocks, page
+
+from coval_load.engine.run_folder import read_rows
+from coval_load.reference.process import start_reference_agent
+
+COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
+CHECK, RUN, RUN_PLAN = [text.strip() for language, text in blocks("openai") if language == "sh"]
+(AGENT,) = [json.loads(text) for language, text in blocks("openai") if language == "json"]
+(PLAN,) = [text for language, text in blocks("openai") if language == "yaml"]
+KEY = "reference-token"
+SHORT = ["--concurrency", "2", "--simulations", "2"]
+NEWER = {"response_format": "responses"}
+"""What the page says to add for an endpoint that ends in /v1/responses."""
+
+AGENTS = {
+    "chat": ["--api", "openai"],
+    "responses": ["--api", "responses"],
+    "tools": ["--api", "openai", "--tool-rounds", "1"],
+}
+STEPS = {
+    "check": (CHECK, "chat", {}),
+    "check responses": (CHECK, "responses", NEWER),
+    "run": (RUN, "chat", {}),
+    "run responses": (RUN, "responses", NEWER),
+    "run whole": (RUN, "chat", {"stream": False}),
+    "run plan": (RUN_PLAN, "tools", {}),
+}
+"""What is done, with which agent, and with what besides the agent file that the page shows."""
+
+
+@attrs.frozen
+class Done:
+    """A step in a folder of its own: what the command printed and exited with, and what it left."""
+
+    code: int
+    printed: str
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        (results,) = (self.folder / "coval-runs").iterdir()
+        return results
+
+    @property
+    def summary(self) -> dict:
+        return json.loads((self.results / "summary.json").read_text())
+
+    @property
+    def rows(self) -> list[dict]:
+        return list(read_rows(self.results / "simulations.jsonl"))
+
+
+async def follow(command: str, folder: Path, agent, metadata) -> Done:
+    in_place = {"chat_endpoint": agent.endpoint}
+    (folder / "agent.json").write_text(json.dumps(AGENT | {"metadata": AGENT["metadata"] | in_place | metadata}))
+    (folder / "plan.yaml").write_text(PLAN)
+    words = shlex.split(command)
+    assert words[0] == "coval-load"
+    own = ["--allow-private", "--ca-file", str(agent.ca_file), *(SHORT if words[1] == "run" else ())]
+    done = await trio.run_process(
+        [COVAL_LOAD, *words[1:], *own],
+        cwd=folder,
+        env={**os.environ, "OPENAI_API_KEY": KEY},
+        capture_stdout=True,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), folder)
+
+
+async def follow_all(folder: Path) -> dict[str, Done]:
+    done = {}
+
+    async def start(name: str, *, task_status) -> None:
+        arguments = ["--model-type", "chat", "--delay", "50ms", *AGENTS[name]]
+        async with start_reference_agent(arguments) as agent:
+            task_status.started(agent)
+            await trio.sleep_forever()
+
+    async def take(step: str, agent) -> None:
+        command, _, metadata = STEPS[step]
+        await trio.Path(folder / step).mkdir()
+        done[step] = await follow(command, folder / step, agent, metadata)
+
+    async with trio.open_nursery() as running:
+        agents = {name: await running.start(start, name) for name in AGENTS}
+        async with trio.open_nursery() as following:
+            for step, (_, name, _) in STEPS.items():
+                following.start_soon(take, step, agents[name])
+        running.cancel_scope.cancel()
+    return done
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    return trio.run(follow_all, tmp_path_factory.mktemp("newcomer"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_succeeds_and_shows_no_key(done, step):
+    assert done[step].code == 0, done[step].printed
+    assert "completed" in done[step].printed
+    left = [path.read_bytes() for path in done[step].folder.glob("coval-runs/*/*.json*")]
+    assert KEY not in done[step].printed
+    assert KEY.encode() not in b"".join(left)
+    assert len(left) == (3 if step.startswith("run") else 0)
+
+
+@pytest.mark.parametrize(("step", "messages"), [("check", "messages"), ("check responses", "input")])
+def test_the_check_shows_each_request_and_each_reply(done, step, messages):
+    printed = done[step].printed
+    assert printed.count("sent: POST https://") == printed.count("the agent said: You said: ") == 3
+    assert f'"{messages}":' in printed
+    assert '"model":"gpt-4o"' in printed
+    assert AGENT["metadata"]["system_prompt"] in printed
+
+
+@pytest.mark.parametrize("step", ["run", "run responses"])
+def test_the_numbers_that_are_explained_are_there(done, step):
+    summary = done[step].summary
+    explained = [line.split("`")[1] for line in page("openai").splitlines() if line.startswith("| `")]
+    assert len(explained) == 4
+    assert {*explained, "connect_time"} <= set(summary["metrics"])
+    assert summary["counts"]["completed"] == 2
+    for tokens in ("input_tokens", "output_tokens"):
+        assert tokens in page("openai")
+        assert summary["counters"][tokens] > 0
+
+
+def test_whole_replies_take_as_long_as_they_are_waited_for(done):
+    metrics = [turn["metrics"] for row in done["run whole"].rows for turn in row["transcript"] if "metrics" in turn]
+    assert len(metrics) == 6
+    assert all(turn["response_latency"] == turn["response_time"] for turn in metrics)
+    assert not {"ttft", "inter_chunk_latency"} & set(done["run whole"].summary["metrics"])
+
+
+def test_tools_get_the_result_that_fits(done):
+    rows = done["run plan"].rows
+    assert [row["outcome"] for row in rows] == ["completed"] * 2
+    for row in rows:
+        assert [turn.get("type", turn["role"]) for turn in row["transcript"]] == [
+            *("user", "tool_call", "tool_result", "assistant"),
+        ] * 2
+        assert [turn["tool"]["name"] for turn in row["transcript"] if "tool" in turn] == ["lookup_order"] * 4
+        # It calls with no number that the page knows.
+        results = {turn["content"] for turn in row["transcript"] if turn["role"] == "tool"}
+        assert results == {'{"error":"no such order"}'}
