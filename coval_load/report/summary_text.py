@@ -44,7 +44,7 @@ def summary_text(summary: Mapping[str, Any], run: Mapping[str, Any], colour: boo
         _headline(summary, run, paint),
         _table(summary["metrics"], summary.get("agents", {}), paint),
         _errors(summary, paint),
-        _generator(summary["generator"], summary["metrics"], paint),
+        _generator(summary, paint),
         _notes(summary["notes"]),
         [f"results in {folder}"] if folder else [],
     )
@@ -117,8 +117,11 @@ def _errors(summary: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
             yield from _wrapped(example, indent=" " * 8, lines_at_most=3)
 
 
-def _generator(generator: Mapping[str, Any], measured: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
+def _generator(summary: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
+    generator, measured = summary["generator"], summary["metrics"]
     colour, words = _VERDICTS[generator["verdict"]]
+    if generator["verdict"] == "valid" and not summary["counts"][metrics.COMPLETED]:
+        colour, words = "yellow", "completed no simulation; the generator was not why"
     yield paint(f"this run {words}", colour) + _pace(generator, measured)
     for reason in generator["reasons"]:
         yield from _wrapped(reason, indent="  ")

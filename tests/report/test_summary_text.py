@@ -73,7 +73,7 @@ def test_colour_changes_nothing_but_colour():
 def test_a_run_of_nothing_has_a_summary():
     run = {**RUN, "ended": None, "plan": {}}
     assert summary_text(Results().summary(), run, colour=False) == (
-        "support line\n0 simulations completed\n0 turns\n\nthis run can be trusted\n"
+        "support line\n0 simulations completed\n0 turns\n\nthis run completed no simulation; the generator was not why\n"
     )
 
 
