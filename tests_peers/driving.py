@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 COMMAND = Path(sys.executable).with_name("coval-load")
-LIMIT_S = 120
+LIMIT_S = 60
 OWN_NETWORK = {"allow_plaintext": True, "allow_private": True}
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -126,13 +126,14 @@ def _last_of(log):
 
 
 def _end(process):
-    """By its group, which is its own: a server may have workers."""
-    try:
-        os.killpg(process.pid, signal.SIGTERM)
+    """By its group, which is its own: a server may have workers, and they may outlive it."""
+    _signal(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
         process.wait(END_LIMIT_S)
-    except (subprocess.TimeoutExpired, ProcessLookupError):
-        pass
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(END_LIMIT_S)
+    _signal(process, signal.SIGKILL)
+    process.wait(END_LIMIT_S)
+
+
+def _signal(process, number):
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
