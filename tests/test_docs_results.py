@@ -87,6 +87,23 @@ def test_the_examples_in_the_documentation_fit_their_schemas(name):
     jsonschema.validate(json.loads(example), schema(name))
 
 
+def test_the_turns_in_the_documentation_fit_the_schema():
+    (turns,), (row,) = blocks("json turns"), blocks("json simulation")
+    jsonschema.validate(json.loads(row) | {"transcript": json.loads(turns)}, schema("simulation"))
+
+
+def test_every_field_of_a_turn_is_explained():
+    for field in schema("simulation")["$defs"]["turn"]["properties"]:
+        assert f"`{field}`" in DOCS or f'"{field}"' in DOCS
+
+
+def test_every_kind_of_error_is_explained():
+    section = DOCS.split("\n## Errors\n")[1].split("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(first_cells))) == sorted(["kind", *ErrorKind])
+    assert set(re.findall(r"`(\w+)`", section)) >= {*Stage}
+
+
 def test_the_files_of_a_run_fit_their_schemas(sample_run):
     jsonschema.validate(json.loads(sample_run.run_file.read_text()), schema("run"))
     jsonschema.validate(json.loads(sample_run.summary_file.read_text()), schema("summary"))
@@ -107,6 +124,7 @@ def test_the_schemas_are_schemas(name):
         {"error": {"kind": "hiccup", "stage": "connect", "message": ""}},
         {"metrics": {"respons_latency": 1.0}},
         {"close_code": 12},
+        {"transcript": [{"role": "assistant", "content": None, "start": 0, "end": 0, "type": "tool"}]},
         {"transcript": [{"role": "agent", "content": "", "start": 0, "end": 0}]},
     ],
 )
