@@ -7,6 +7,7 @@ import trio
 
 from coval_load.actors.http_answers import RateLimited, is_success, refusal, shown
 from coval_load.actors.http_reply import Reply
+from coval_load.actors.http_secrets import secrets_sent
 from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import body_told
 from coval_load.actors.simulation import Simulation
@@ -26,11 +27,16 @@ _KEPT_TO_TELL = 1_000_000
 
 @attrs.define(eq=False)
 class HttpAsking:
-    """Sends requests to the chat endpoint and reads the answers as `dialect` understands them."""
+    """Sends requests to the chat endpoint and reads the answers as `dialect` understands them.
+
+    `given` is what the initialization's answer says: where the first request's headers hold any of it, these are
+    secrets of this simulation.
+    """
 
     simulation: Simulation
     way: HttpWay
     dialect: HttpChatDialect
+    given: frozenset[str] = attrs.field(default=frozenset(), repr=False)
     _connection: HttpConnection | None = attrs.field(default=None, init=False)
     _requests: int = attrs.field(default=0, init=False)
     _answers: int = attrs.field(default=0, init=False)
@@ -59,6 +65,9 @@ class HttpAsking:
         Where the agent's options ask for it, a 429 is waited out and the request sent again.
         """
         response_s = self.simulation.services.timeouts.response_s
+        if self.given:
+            self.simulation.learn(secrets_sent(request.headers, self.given))
+            self.given = frozenset()
         for _ in range(MOST_WAITS):
             try:
                 return await self._ask_once(request, due)
@@ -101,14 +110,15 @@ class HttpAsking:
                 on_body=listening.body,
             )
         if scope.cancelled_caught:
-            raise listening.no_response(response_s)
+            raise listening.no_response(response_s, connection.bytes_came)
         self._answers += 1
         self._bytes_sent += answer.bytes_sent
         self._bytes_received += answer.bytes_received
         self.way.pool.release(connection)
-        self._tell_answer(answer, listening.beginning)
+        beginning = bytes(listening.beginning)
+        self._tell_answer(answer, beginning)
         if not is_success(answer.status):
-            raise refusal(request, answer.status, answer.headers, listening.beginning)
+            raise refusal(request, answer.status, answer.headers, beginning)
         listening.end(answer.ended_at)
         return listening.reply
 
@@ -154,7 +164,7 @@ class _Listening:
     note: Callable[[Event, float], None]
     most_kept: int
     on_progress: Callable[[float], None] = attrs.field(default=lambda _: None, init=False)
-    beginning: bytes = attrs.field(default=b"", init=False)
+    beginning: bytearray = attrs.field(factory=bytearray, init=False)
     _status: int | None = attrs.field(default=None, init=False)
     _came: int = attrs.field(default=0, init=False)
     _reading: ReplyReading | None = attrs.field(default=None, init=False)
@@ -183,10 +193,10 @@ class _Listening:
             self.note(event, at)
             self.reply.take(event, at)
 
-    def no_response(self, seconds: float) -> SimulationFailed:
-        """What the deadline of an answer that did not end means."""
+    def no_response(self, seconds: float, bytes_came: int) -> SimulationFailed:
+        """What the deadline of an answer that did not end means; `bytes_came` counts those of its head, too."""
         if self._status is None:
-            what = "nothing came"
+            what = f"{bytes_came} bytes came, but not the whole head of an answer" if bytes_came else "nothing came"
         elif self.reply.is_streamed:
             said = sum(map(len, self.reply.texts))
             what = f"the stream stopped after {said} characters and did not end"

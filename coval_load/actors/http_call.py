@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import attrs
-import orjson
 import trio
 
 from coval_load.actors.http_answers import is_success, refusal, shown
 from coval_load.actors.http_asking import HttpAsking
 from coval_load.actors.http_chat import HttpChatConversation
+from coval_load.actors.http_secrets import outline, secrets_in, texts_in
 from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import body_told
 from coval_load.actors.persona import Persona, TestCase
 from coval_load.actors.simulation import Simulation, timed_out
-from coval_load.agents.secrets import keyed_secrets
 from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest
 from coval_load.codecs.templates import TemplateError
 from coval_load.engine import metrics
@@ -39,6 +38,7 @@ class HttpCall:
     case: TestCase
     values: Mapping[str, Any]
     _asking: HttpAsking | None = attrs.field(default=None, init=False)
+    _given: frozenset[str] = attrs.field(default=frozenset(), init=False, repr=False)
 
     async def run(self, due: float) -> None:
         """From the initialization to the last reply. Raises SimulationFailed."""
@@ -48,7 +48,7 @@ class HttpCall:
         except TemplateError as error:
             raise SimulationFailed(ErrorKind.SETUP_FAILED, str(error)) from error
         simulation.stage = Stage.CONNECT
-        self._asking = asking = HttpAsking(simulation, self.way, dialect)
+        self._asking = asking = HttpAsking(simulation, self.way, dialect, self._given)
         simulation.dialled_at = trio.current_time()
         await asking.connect(due if simulation.measures.own.get(metrics.SETUP_TIME) is None else simulation.dialled_at)
         simulation.stage = Stage.CONVERSATION
@@ -77,11 +77,12 @@ class HttpCall:
         simulation.tell("asking the initialization endpoint", shown(request), body_told(request.body or b""))
         with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, f"an answer from {shown(request)}", limit)):
             answer = await self.way.ask(request)
+        simulation.learn(secrets_in(answer.body))
         if not is_success(answer.status):
             raise refusal(request, answer.status, answer.headers, answer.body, in_setup=True)
+        self._given = texts_in(answer.body)
         simulation.measures.once(metrics.SETUP_TIME, answer.ended_at - asked_at, late=asked_at - due)
-        simulation.learn(_secrets_in(answer.body))
-        simulation.tell("the initialization endpoint answered", f"status {answer.status}", body_told(answer.body))
+        simulation.tell("the initialization endpoint answered", f"status {answer.status}", outline(answer.body))
         return answer.body
 
     def finished(self, now: float) -> None:
@@ -89,10 +90,3 @@ class HttpCall:
         if self._asking is not None:
             self._asking.finished()
         self._asking = None
-
-
-def _secrets_in(body: bytes) -> frozenset[str]:
-    try:
-        return frozenset(keyed_secrets(orjson.loads(body)))
-    except orjson.JSONDecodeError:
-        return frozenset()

@@ -70,8 +70,9 @@ class HttpChatConversation:
             self.dialect.heard(reply.text or "", True, timestamp())
             request = self._build(partial(self.dialect.give_results, results, timestamp()))
             due = trio.current_time()
+        name = reply.tool_calls[0].name[:80]
         raise self._no_text(
-            f"the agent still called {reply.tool_calls[0].name} after {self.most_tool_rounds} rounds of results: "
+            f"the agent still called {name!r} after {self.most_tool_rounds} rounds of results: "
             "raise max_tool_rounds, or look for a loop in the agent"
         )
 

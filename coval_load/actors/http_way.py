@@ -29,22 +29,36 @@ class HttpWay:
     most_tool_rounds: int = MOST_TOOL_ROUNDS
     _discovered: bytes | None = attrs.field(default=None, init=False)
     _is_known: bool = attrs.field(default=False, init=False)
+    _failures: int = attrs.field(default=0, init=False)
+    _last_failure: tuple[ErrorKind, str] | None = attrs.field(default=None, init=False)
     _asking: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     async def discover(self) -> bytes | None:
         """The first 2xx answer to the discovery requests, asked for once in a run; None where there is none.
 
-        Raises SimulationFailed `setup_failed` where the agent can't be asked; the next simulation asks again.
+        Raises SimulationFailed `setup_failed` where the agent can't be asked: for all who waited for that answer;
+        the next simulation asks again.
         """
         if self._is_known or not self.discovery:
             return self._discovered
+        failures = self._failures
         async with self._asking:
+            if self._failures > failures and self._last_failure is not None:
+                raise SimulationFailed(*self._last_failure)
             if not self._is_known:
                 self._discovered = await self._ask_all()
                 self._is_known = True
         return self._discovered
 
     async def _ask_all(self) -> bytes | None:
+        try:
+            return await self._first_success()
+        except SimulationFailed as failed:
+            self._failures += 1
+            self._last_failure = failed.kind, failed.message
+            raise
+
+    async def _first_success(self) -> bytes | None:
         for request in self.discovery:
             answer = await self.ask(request)
             if is_success(answer.status):

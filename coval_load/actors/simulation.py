@@ -102,8 +102,8 @@ class Simulation:
         """Keep to itself what the agent gave this caller alone, such as an access token."""
         self._learnt |= secrets
 
-    def _hide(self, text: str) -> str:
-        return Redactor(self._learnt).text(text) if self._learnt else text
+    def _hide(self, value: Any) -> Any:
+        return Redactor(self._learnt).clean(value) if self._learnt else value
 
     async def run(self, due: float) -> None:
         """From dial to hang-up. Raises SimulationFailed."""
@@ -120,7 +120,9 @@ class Simulation:
         turn = self._turn if self.stage is Stage.CONVERSATION else None
         if isinstance(error, SimulationFailed):
             return Failure(error.kind, self.stage, self._hide(error.message), turn)
-        return Failure(ErrorKind.INTERNAL, self.stage, f"coval-load failed: {type(error).__name__}: {error}", turn)
+        return Failure(
+            ErrorKind.INTERNAL, self.stage, self._hide(f"coval-load failed: {type(error).__name__}: {error}"), turn
+        )
 
     def finished(self, outcome: Outcome) -> None:
         """Let go of everything, also of what leads back here: a simulation that only the garbage collector can
@@ -148,8 +150,8 @@ class Simulation:
             },
             "close_code": self.close_code,
             "metrics": dict(self.measures.own),
-            "transcript": self.transcript.rows(origin) if self.keeps_transcript else [],
-            "events": self.hearsay.rows(origin) if self.keeps_transcript else [],
+            "transcript": self._hide(self.transcript.rows(origin)) if self.keeps_transcript else [],
+            "events": self._hide(self.hearsay.rows(origin)) if self.keeps_transcript else [],
         }
 
 

@@ -50,6 +50,9 @@ class HttpConnection:
     _on_closed: "Callable[[HttpConnection], None]"
     idle_since: float = 0.0
     is_open: bool = attrs.field(default=True, init=False)
+    bytes_came: int = attrs.field(default=0, init=False)
+    """How many bytes the last exchange received, whole or not."""
+
     _outbox: memoryview | None = attrs.field(default=None, init=False)
     _reading: Reading | None = attrs.field(default=None, init=False)
     _task: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
@@ -105,11 +108,16 @@ class HttpConnection:
             await trio.lowlevel.wait_task_rescheduled(self._cancelled)
         finally:
             self._task = self._reading = None
+            self.bytes_came = reading.bytes_received
             reading.let_go()
             if not reading.keeps_alive:
                 self.close()
-        if reading.failure is not None:
-            raise reading.failure
+        failure, reading.failure = reading.failure, None
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback leads here: it would hold itself, and whoever waited for the answer
         assert reading.answer is not None
         return reading.answer
 
