@@ -10,6 +10,7 @@ import attrs
 import jsonschema
 import pytest
 
+from coval_load.actors.protocols import known_protocols, template_faults
 from coval_load.agents.addresses import Targets
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.plans import schema
@@ -24,7 +25,12 @@ CLASSES = {
     if isinstance(cls, type) and attrs.has(cls) and cls.__module__ == schema.__name__
 } | {"Targets": Targets}
 EXAMPLES = Path(__file__).parents[2] / "examples"
+ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "CHAT_KEY", "OPENAI_API_KEY", "CLIENT_SECRET"), "sesame")
 PLAN = {"agents": ["a.json"], "test_set": [{"id": "a", "turns": [{"type": "skip"}]}]}
+
+
+def checks(agent):
+    return template_faults(agent, known_protocols())
 
 
 def is_valid(plan):
@@ -54,18 +60,16 @@ def test_a_definition_has_the_keys_and_defaults_of_its_class(name):
             assert {*written["enum"]} - {None} == {*get_args(field.type)}
 
 
-@pytest.mark.parametrize("path", ["plan.yaml", "chat_plan.toml"])
+@pytest.mark.parametrize("path", ["plan.yaml", "chat_plan.toml", "http_chat_plan.yaml"])
 def test_examples_are_valid_and_load(path):
     assert is_valid(read_document(EXAMPLES / path))
-    environ = {"SUPPORT_TOKEN": "sesame", "SESSION_TOKEN": "sesame", "CHAT_KEY": "sesame"}
-    assert load_plan(EXAMPLES / path, environ=environ, clip_names=CLIPS).test_cases
+    assert load_plan(EXAMPLES / path, environ=ENVIRON, clip_names=CLIPS, checks=checks).test_cases
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "agents").glob("*.json")), ids=lambda path: path.stem)
 def test_every_example_agent_loads(path):
     plan = PLAN | {"agents": [str(path)]}
-    environ = {"SUPPORT_TOKEN": "sesame", "SESSION_TOKEN": "sesame", "CHAT_KEY": "sesame"}
-    assert load_plan(plan, environ=environ).agents[0].name == path.stem
+    assert load_plan(plan, environ=ENVIRON, checks=checks).agents[0].name == path.stem
 
 
 WRONG: Sequence[dict] = [
