@@ -17,12 +17,17 @@ from coval_load.reference.process import start_reference_agent
 
 COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
 CHECK, RUN, RUN_PLAN = [text.strip() for language, text in blocks("openai") if language == "sh"]
-(AGENT,) = [json.loads(text) for language, text in blocks("openai") if language == "json"]
+AGENT, WITH_TOOLS = [json.loads(text) for language, text in blocks("openai") if language == "json"]
 (PLAN,) = [text for language, text in blocks("openai") if language == "yaml"]
 KEY = "reference-token"
 SHORT = ["--concurrency", "2", "--simulations", "2"]
 NEWER = {"response_format": "responses"}
 """What the page says to add for an endpoint that ends in /v1/responses."""
+
+
+def with_keys(body: dict, **keys: object) -> dict:
+    return body | {"metadata": body["metadata"] | keys}
+
 
 AGENTS = {
     "chat": ["--api", "openai"],
@@ -30,14 +35,15 @@ AGENTS = {
     "tools": ["--api", "openai", "--tool-rounds", "1"],
 }
 STEPS = {
-    "check": (CHECK, "chat", {}),
-    "check responses": (CHECK, "responses", NEWER),
-    "run": (RUN, "chat", {}),
-    "run responses": (RUN, "responses", NEWER),
-    "run whole": (RUN, "chat", {"stream": False}),
-    "run plan": (RUN_PLAN, "tools", {}),
+    "check": (CHECK, "chat", AGENT),
+    "check responses": (CHECK, "responses", with_keys(AGENT, **NEWER)),
+    "run": (RUN, "chat", AGENT),
+    "run responses": (RUN, "responses", with_keys(AGENT, **NEWER)),
+    "run whole": (RUN, "chat", with_keys(AGENT, stream=False)),
+    "run plan": (RUN_PLAN, "tools", AGENT),
+    "run plan with tools": (RUN_PLAN, "tools", WITH_TOOLS),
 }
-"""What is done, with which agent, and with what besides the agent file that the page shows."""
+"""What is done, with which agent, and which agent file."""
 
 
 @attrs.frozen
@@ -62,9 +68,8 @@ class Done:
         return list(read_rows(self.results / "simulations.jsonl"))
 
 
-async def follow(command: str, folder: Path, agent, metadata) -> Done:
-    in_place = {"chat_endpoint": agent.endpoint}
-    (folder / "agent.json").write_text(json.dumps(AGENT | {"metadata": AGENT["metadata"] | in_place | metadata}))
+async def follow(command: str, folder: Path, agent, body: dict) -> Done:
+    (folder / "agent.json").write_text(json.dumps(with_keys(body, chat_endpoint=agent.endpoint)))
     (folder / "plan.yaml").write_text(PLAN)
     words = shlex.split(command)
     assert words[0] == "coval-load"
@@ -90,9 +95,9 @@ async def follow_all(folder: Path) -> dict[str, Done]:
             await trio.sleep_forever()
 
     async def take(step: str, agent) -> None:
-        command, _, metadata = STEPS[step]
+        command, _, body = STEPS[step]
         await trio.Path(folder / step).mkdir()
-        done[step] = await follow(command, folder / step, agent, metadata)
+        done[step] = await follow(command, folder / step, agent, body)
 
     async with trio.open_nursery() as running:
         agents = {name: await running.start(start, name) for name in AGENTS}
@@ -146,14 +151,15 @@ def test_whole_replies_take_as_long_as_they_are_waited_for(done):
     assert not {"ttft", "inter_chunk_latency"} & set(done["run whole"].summary["metrics"])
 
 
-def test_tools_get_the_result_that_fits(done):
-    rows = done["run plan"].rows
+@pytest.mark.parametrize("step", ["run plan", "run plan with tools"])
+def test_tools_get_the_result_that_fits(done, step):
+    rows = done[step].rows
     assert [row["outcome"] for row in rows] == ["completed"] * 2
     for row in rows:
         assert [turn.get("type", turn["role"]) for turn in row["transcript"]] == [
             *("user", "tool_call", "tool_result", "assistant"),
         ] * 2
         assert [turn["tool"]["name"] for turn in row["transcript"] if "tool" in turn] == ["lookup_order"] * 4
-        # It calls with no number that the page knows.
+        # The agent calls with no number that the page knows.
         results = {turn["content"] for turn in row["transcript"] if turn["role"] == "tool"}
         assert results == {'{"error":"no such order"}'}
