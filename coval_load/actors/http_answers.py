@@ -39,9 +39,23 @@ def refusal(
             advice = "lower the concurrency, or set honor_retry_after: true in the agent's metadata"
             came = f"{got} (Retry-After: {asked[:40]})" if asked else got
             return RateLimited(f"{came}: {advice}", retry_after_s(asked))
-    if 300 <= status < 400:
-        got = f"{got}: redirects are not followed: name the URL that it points to"
-    return SimulationFailed(ErrorKind.SETUP_FAILED if in_setup else ErrorKind.AGENT_ERROR, got)
+    kind = ErrorKind.SETUP_FAILED if in_setup else ErrorKind.AGENT_ERROR
+    return SimulationFailed(kind, got + _advice(status, in_setup=in_setup))
+
+
+def _advice(status: int, *, in_setup: bool) -> str:
+    endpoint = "initialization_endpoint" if in_setup else "chat_endpoint"
+    match status:
+        case _ if 300 <= status < 400:
+            return ": redirects are not followed: name the URL that it points to"
+        case 404 | 405:
+            model = "" if in_setup else ", and the model where one is named"
+            return f": check the path of {endpoint}{model}"
+        case 400 | 415 | 422:
+            keys = "initialization_payload" if in_setup else "response_format, input_template or a2a_version"
+            return f": coval-load check --dial shows what it was sent; {keys} may change that"
+        case _:
+            return ""
 
 
 def retry_after_s(value: str | None) -> float:

@@ -21,7 +21,7 @@ from coval_load.plans.overrides import Overrides, plan_from_agent
 @click.option("--concurrency", type=click.IntRange(1), help="Simulations at once.")
 @click.option("--simulations", type=click.IntRange(1), help="How many in all.")
 @click.option("--duration", type=DURATION, help="Start no more after this long, such as 10m.")
-@click.option("--per-agent", type=click.IntRange(1), help="Simulations at once that one agent gets; chat: 8.")
+@click.option("--per-agent", type=click.IntRange(1), help="Simulations at once that one agent gets; WebSocket chat: 8.")
 @reach_options
 @click.option("--record-audio", is_flag=True, help="Keep a stereo recording of each voice conversation.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed deals the same test cases.")

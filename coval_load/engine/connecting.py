@@ -135,7 +135,7 @@ def _tls_failed(host: str, error: Exception, hint: str) -> SimulationFailed:
         or "the connection was closed"
     )
     advice = (
-        "name the authority that signed it in tls.ca_file"
+        "name the authority that signed it as tls.ca_file in the plan (or give --ca-file)"
         if isinstance(error, ssl.SSLCertVerificationError)
         else f"check that the port speaks TLS{hint}"
     )

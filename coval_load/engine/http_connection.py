@@ -241,8 +241,10 @@ def _stale(request: str) -> StaleConnection:
 
 def _closed(reading: Reading, how: str) -> SimulationFailed:
     came = f"after {reading.bytes_received} bytes of it" if reading.bytes_received else "without an answer"
+    is_plain = reading.request.partition(" ")[2].startswith("http://")
     return SimulationFailed(
         ErrorKind.CONNECTION_CLOSED,
         f"expected the whole answer to {reading.request}; the connection was closed {how} {came}: "
-        "look for a crash or a proxy's time limit on the agent's side",
+        "look for a crash or a proxy's time limit on the agent's side"
+        + (", or for a port that speaks https://" if is_plain and not reading.bytes_received else ""),
     )

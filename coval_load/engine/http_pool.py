@@ -22,7 +22,10 @@ from coval_load.engine.wire import Socket
 IDLE_S = 4.0
 """How long a connection is kept idle. Servers usually close one after 5 s, and a request must not meet that."""
 
-_TLS_HINT = ", or set targets.allow_plaintext in the plan, without which an http:// endpoint is asked over https://"
+_TLS_HINT = (
+    ", or set targets.allow_plaintext: true in the plan (or give --allow-plaintext), without which an http:// endpoint "
+    "is asked over https://"
+)
 
 _Origin = tuple[str, int, bool]
 

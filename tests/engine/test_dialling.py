@@ -176,7 +176,7 @@ async def test_tls_with_an_authority_nobody_knows(agents_tls):
         kind, message = await failure_of(dialler, f"wss://localhost:{here.port}/")
     assert kind is ErrorKind.TLS_FAILED
     assert "unable to get local issuer certificate" in message
-    assert "tls.ca_file" in message
+    assert "tls.ca_file in the plan (or give --ca-file)" in message
     assert here.requests == []
 
 

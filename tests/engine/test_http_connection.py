@@ -34,8 +34,8 @@ async def other(reactor):
     await other.stream.aclose()
 
 
-def post(end, body=b"{}", headers=(), **options):
-    return end.connection.exchange("POST", URL, headers, body, **options)
+def post(end, body=b"{}", headers=(), url=URL, **options):
+    return end.connection.exchange("POST", url, headers, body, **options)
 
 
 async def exchange(end, agent, *arguments, **options):
@@ -222,15 +222,17 @@ async def test_an_answer_before_the_request_was_read(end):
 # How it fails
 
 
-async def test_an_agent_that_hangs_up_without_an_answer(end, other):
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_an_agent_that_hangs_up_without_an_answer(end, other, scheme):
     async def agent(end):
         await end.request()
         await end.hang_up()
 
-    kind, message = await failure_of(end, agent)
+    kind, message = await failure_of(end, agent, url=f"{scheme}://agent.example/chat")
     assert kind is CLOSED
-    assert "POST https://agent.example/chat" in message
+    assert f"POST {scheme}://agent.example/chat" in message
     assert "without an answer" in message
+    assert ("or for a port that speaks https://" in message) == (scheme == "http")
 
 
 @pytest.mark.parametrize("reset", [False, True])

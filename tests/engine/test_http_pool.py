@@ -336,6 +336,7 @@ async def test_plain_text_behind_https():
         nursery.cancel_scope.cancel()
     assert kind is ErrorKind.TLS_FAILED
     assert "check that the port speaks TLS" in message
+    assert "set targets.allow_plaintext: true in the plan (or give --allow-plaintext)" in message
     assert "targets.allow_plaintext" in message
     assert "http://" in message
 
