@@ -92,7 +92,12 @@ class EventStream:
     def _take(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
+            # In one piece: a stream of short lines would take many times its own size as a list.
+            if self._data is None:
+                self._data = bytearray()
+            else:
+                self._data += b"\n"
+            self._data += value.removeprefix(b" ")
         elif name == b"event":
             self._type = value.removeprefix(b" ")
         else:
@@ -103,15 +108,15 @@ class EventStream:
     def _event(self) -> ServerSentEvent | None:
         data, event_type = self._data, self._type
         self._forget()
-        if not data:
+        if data is None:
             return None
         return ServerSentEvent(
             event_type.decode("utf-8", "replace") if event_type else "message",
-            b"\n".join(data).decode("utf-8", "replace"),
+            data.decode("utf-8", "replace"),
         )
 
     def _forget(self) -> None:
-        self._data: list[bytes] = []
+        self._data: bytearray | None = None
         self._type = b""
         self._held = 0
 
