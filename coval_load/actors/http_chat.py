@@ -34,6 +34,8 @@ class HttpChatConversation:
     persona: Persona
     case: TestCase
     most_tool_rounds: int
+    _over_at: float = attrs.field(default=0.0, init=False)
+    """When the last text of the agent's turn came: the next turn is due from there, however late this task wakes."""
 
     async def hold(self) -> None:
         """Take every turn, until the agent ends the conversation. Raises SimulationFailed."""
@@ -45,7 +47,7 @@ class HttpChatConversation:
             if ended is not None:
                 self._note_end(ended, number)
                 return
-            due = trio.current_time() + self.persona.wait_s
+            due = self._over_at + self.persona.wait_s
 
     def _note_end(self, reason: str, turn: int) -> None:
         self.simulation.tell("the agent ended the conversation", reason)
@@ -144,6 +146,7 @@ class HttpChatConversation:
             raise self._unanswered(reply.tool_calls)
         if reply.text is not None:
             self.dialect.heard(reply.text, False, timestamp())
+        self._over_at = reply.sent_at if reply.last_at is None else reply.last_at
         if turn.said is not None:
             self.simulation.hearsay.answered()
             turn.measure(self.simulation, turn.said)
