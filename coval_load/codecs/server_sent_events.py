@@ -30,7 +30,9 @@ class EventStream:
         self._rest = bytearray()
         self._may_have_mark = True
         self._after_cr = False
-        self._forget()
+        self._data: bytearray | None = None
+        self._type = b""
+        self._held = 0
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """The events that `data` completes, in order."""
@@ -116,7 +118,7 @@ class EventStream:
         )
 
     def _forget(self) -> None:
-        self._data: bytearray | None = None
+        self._data = None
         self._type = b""
         self._held = 0
 
