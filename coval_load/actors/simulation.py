@@ -8,12 +8,12 @@ import attrs
 import trio
 
 from coval_load.actors.hearsay import Hearsay
+from coval_load.actors.learnt_secrets import LearntSecrets
 from coval_load.actors.loss import Loss
 from coval_load.actors.measures import Measures
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.transcript import Transcript
-from coval_load.agents.secrets import Redactor
 from coval_load.codecs.events import AgentFailed
 from coval_load.engine import metrics
 from coval_load.engine.doorbell import Doorbell
@@ -70,7 +70,7 @@ class Simulation:
     close_code: int | None = attrs.field(default=None, init=False)
     """The agent's WebSocket close code, None where it sent none."""
     dialled_at: float = attrs.field(default=math.nan, init=False)
-    _learnt: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    _learnt: LearntSecrets = attrs.field(factory=LearntSecrets, init=False)
     _call: Call | None = attrs.field(default=None, init=False)
     _late_s: float = attrs.field(default=0.0, init=False)
     _turn: int = attrs.field(default=0, init=False)
@@ -96,14 +96,11 @@ class Simulation:
     def tell(self, what: str, detail: str = "", more: str = "") -> None:
         """Tell whoever watches this simulation closely."""
         if self.narrator is not None:
-            self.narrator.tell(trio.current_time(), what, self._hide(detail), self._hide(more))
+            self.narrator.tell(trio.current_time(), what, self._learnt.hide(detail), self._learnt.hide(more))
 
     def learn(self, secrets: frozenset[str]) -> None:
         """Keep to itself what the agent gave this caller alone, such as an access token."""
-        self._learnt |= secrets
-
-    def _hide(self, value: Any) -> Any:
-        return Redactor(self._learnt).clean(value) if self._learnt else value
+        self._learnt.learn(secrets)
 
     async def run(self, due: float) -> None:
         """From dial to hang-up. Raises SimulationFailed."""
@@ -119,10 +116,9 @@ class Simulation:
             self.services.faults.add(error, f"simulation {self.identity.simulation_output_id}, stage {self.stage}")
         turn = self._turn if self.stage is Stage.CONVERSATION else None
         if isinstance(error, SimulationFailed):
-            return Failure(error.kind, self.stage, self._hide(error.message), turn)
-        return Failure(
-            ErrorKind.INTERNAL, self.stage, self._hide(f"coval-load failed: {type(error).__name__}: {error}"), turn
-        )
+            return Failure(error.kind, self.stage, self._learnt.hide(error.message), turn)
+        message = f"coval-load failed: {type(error).__name__}: {error}"
+        return Failure(ErrorKind.INTERNAL, self.stage, self._learnt.hide(message), turn)
 
     def finished(self, outcome: Outcome) -> None:
         """Let go of everything, also of what leads back here: a simulation that only the garbage collector can
@@ -150,8 +146,8 @@ class Simulation:
             },
             "close_code": self.close_code,
             "metrics": dict(self.measures.own),
-            "transcript": self._hide(self.transcript.rows(origin)) if self.keeps_transcript else [],
-            "events": self._hide(self.hearsay.rows(origin)) if self.keeps_transcript else [],
+            "transcript": self._learnt.hide(self.transcript.rows(origin)) if self.keeps_transcript else [],
+            "events": self._learnt.hide(self.hearsay.rows(origin)) if self.keeps_transcript else [],
         }
 
 
