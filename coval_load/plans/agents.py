@@ -65,11 +65,14 @@ class AgentLoader:
     def _hear(self, agent: Agent | None, raw: Any, name: str) -> None:
         if agent is not None:
             takes_digits = getattr(agent.options, "send_dtmf_template", None) is not None
-            self.hearers.append(Hearer(agent.name, agent.model_type.is_voice, takes_digits))
+            self._add(agent.name, agent.model_type, takes_digits=takes_digits)
             return
         model_type = raw.get("model_type") if isinstance(raw, dict) else None
         if isinstance(model_type, str) and model_type in list(ModelType):
-            self.hearers.append(Hearer(name, ModelType(model_type).is_voice, takes_digits=True))
+            self._add(name, ModelType(model_type), takes_digits=True)
+
+    def _add(self, name: str, model_type: ModelType, *, takes_digits: bool) -> None:
+        self.hearers.append(Hearer(name, model_type.is_voice, takes_digits, only_answers=model_type.is_over_http))
 
 
 def _with_own_names(agents: Iterable[Agent]) -> Iterable[Agent]:

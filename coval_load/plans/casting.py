@@ -71,8 +71,6 @@ class Ensemble:
         for at, role in enumerate(roles):
             missing = _missing_values(plan, role, personas, own_cases=own_cases)
             faults += [fault.under(f"agents[{at}]") for fault in missing]
-            if role.protocol.transport == "http":
-                faults += _not_asked(role, personas)
         if faults:
             raise Faulty(dict.fromkeys(faults))
         return cls(plan, roles, personas)
@@ -270,26 +268,6 @@ def _action(turn: AnyTurn, shelf: ClipShelf | None, form: Any, faults: list[Faul
             except AudioFileError as error:
                 faults.append(Fault(turn.audio, str(error)))
                 return cast.Say(turn.text)
-
-
-def _not_asked(role: Role, personas: Sequence[cast.Persona]) -> Iterator[Fault]:
-    """What an agent over HTTP can't do: speak without having been asked, or not answer."""
-    name = role.agent.name
-    for persona in personas:
-        if persona.conversation_initiation == "wait_for_user":
-            yield Fault(
-                f"persona {persona.name}",
-                f"expected conversation_initiation speak_first, since agent {name} is reached over HTTP and can't "
-                "speak first; got wait_for_user",
-            )
-    for case in role.cases:
-        for number, turn in enumerate(case.turns, 1):
-            if isinstance(turn.action, cast.Skip) or not turn.expects_reply:
-                yield Fault(
-                    f"test case {case.id}, turn {number}",
-                    f"expected a message that is answered, since agent {name} is reached over HTTP and only answers "
-                    "what it is asked; take out skip and expects_reply: false",
-                )
 
 
 def _persona(persona: Persona) -> cast.Persona:

@@ -1,6 +1,6 @@
 """From a plan as written to a `Plan`, or to every fault in it and in all that it names."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,6 +102,8 @@ class _Loading:
         test_set = self.attempt(lambda: self.read_cases(raw.get("test_set")))
         cases = self.turns.settle(test_set) if test_set else ()
         ca_file = self.find_ca(raw.get("tls"))
+        if file is not None:
+            self.faults += self.unasked(file)
         self.faults += test_set.faults if test_set else ()
         self.faults += [*self.expanded.faults, *self.agents.faults, *self.turns.faults]
         if self.faults or file is None or test_set is None:
@@ -117,6 +119,17 @@ class _Loading:
 
     def read_plan(self) -> PlanFile:
         return structure(PlanFile, self.expanded.value, "", self.hide)
+
+    def unasked(self, file: PlanFile) -> Iterator[Fault]:
+        """Personas that wait for an agent which can't speak first."""
+        answerer = next((hearer.name for hearer in self.agents.hearers if hearer.only_answers), None)
+        for at, persona in enumerate(file.callers):
+            if answerer is not None and persona.conversation_initiation == "wait_for_user":
+                yield Fault(
+                    f"personas[{at}].conversation_initiation" if file.personas else "persona.conversation_initiation",
+                    f"expected speak_first, since agent {answerer} is reached over HTTP and can't speak first; got "
+                    "wait_for_user",
+                )
 
     def hide(self, value: Any) -> Any:
         return Redactor(self.expanded.secrets, shortest=1).clean(value)

@@ -23,11 +23,16 @@ T = TypeVar("T", bound=TextTurn | AudioTurn)
 
 @attrs.frozen
 class Hearer:
-    """What one agent of the plan can take. `takes_digits` is whether it has a send_dtmf_template."""
+    """What one agent of the plan can take.
+
+    `takes_digits` is whether it has a send_dtmf_template, `only_answers` whether it is reached over HTTP: each
+    message gets an answer, and nothing comes without one.
+    """
 
     name: str
     is_voice: bool
     takes_digits: bool
+    only_answers: bool
 
 
 @attrs.define
@@ -79,12 +84,31 @@ class TurnSettler:
             )
         if reader is None:
             return
+        self._check_answered(turn, at)
         if barges_in:
             self._fault(f"{at}.barge_in", f"expected it for voice agents only; agent {reader} is written to")
         if isinstance(turn, DtmfTurn | MediaTurn):
-            self._fault(at, f"expected a turn of text or skip, since agent {reader} is written to; got {turn.type}")
+            kinds = "text" if any(hearer.only_answers for hearer in self.hearers) else "text or skip"
+            self._fault(at, f"expected a turn of {kinds}, since agent {reader} is written to; got {turn.type}")
         if isinstance(turn, AudioTurn) and turn.text is None:
             self._fault(f"{at}.text", f"expected what the audio says, since agent {reader} is written to; got nothing")
+
+    def _check_answered(self, turn: AnyTurn, at: str) -> None:
+        answerer = next((hearer.name for hearer in self.hearers if hearer.only_answers), None)
+        if answerer is None:
+            return
+        if isinstance(turn, SkipTurn):
+            self._fault(
+                at,
+                f"expected a turn of text, since agent {answerer} is reached over HTTP and only answers what it is "
+                "asked; got skip, take it out",
+            )
+        elif not turn.expects_reply:
+            self._fault(
+                f"{at}.expects_reply",
+                f"expected true, since agent {answerer} is reached over HTTP and answers every message; got false, "
+                "take it out",
+            )
 
     def _turn(self, turn: AnyTurn, folder: Path, at: str) -> AnyTurn:
         speakers = [hearer for hearer in self.hearers if hearer.is_voice]

@@ -26,7 +26,10 @@ CLASSES = {
 } | {"Targets": Targets}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "CHAT_KEY", "OPENAI_API_KEY", "CLIENT_SECRET"), "sesame")
-PLAN = {"agents": ["a.json"], "test_set": [{"id": "a", "turns": [{"type": "skip"}]}]}
+PLAN = {
+    "agents": ["a.json"],
+    "test_set": [{"id": "a", "turns": [{"type": "audio", "audio": "clip:thanks-bye", "text": "Bye"}]}],
+}
 
 
 def checks(agent):
@@ -69,7 +72,7 @@ def test_examples_are_valid_and_load(path):
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "agents").glob("*.json")), ids=lambda path: path.stem)
 def test_every_example_agent_loads(path):
     plan = PLAN | {"agents": [str(path)]}
-    assert load_plan(plan, environ=ENVIRON, checks=checks).agents[0].name == path.stem
+    assert load_plan(plan, environ=ENVIRON, clip_names=CLIPS, checks=checks).agents[0].name == path.stem
 
 
 WRONG: Sequence[dict] = [

@@ -116,12 +116,29 @@ def test_agents_over_http_are_written_to(faults, load, model_type):
     body = {"display_name": "x", "model_type": model_type, "metadata": {"chat_endpoint": "http://a.example/chat"}}
     for turn in ({"type": "dtmf", "digits": "1"}, {"type": "media", "file": "menu.png"}):
         (told,) = faults(agents=[body], test_set=cases(HI, turn))
-        assert told == (
-            f"test_set[0].turns[1]: expected a turn of text or skip, since agent x is written to; got {turn['type']}"
-        )
+        assert told == f"test_set[0].turns[1]: expected a turn of text, since agent x is written to; got {turn['type']}"
     plan = load(agents=[body], test_set=cases(HI))
     assert plan.agents[0].options.chat_endpoint == "https://a.example/chat"
     assert plan.limits.per_agent == {"x": None}
+
+
+@pytest.mark.parametrize("others", [[], ["voice.json"], ["chat.json"]])
+def test_what_agents_over_http_can_not_do_is_told_at_once(faults, load, others):
+    body = {"display_name": "x", "model_type": "MODEL_TYPE_CHAT", "metadata": {"chat_endpoint": "https://a.example"}}
+    turns = cases(HI, {"type": "skip"}, HI | {"expects_reply": False})
+    personas = [{"name": "a"}, {"name": "b"} | WAIT]
+    assert faults(agents=[*others, body], personas=personas, test_set=turns) == [
+        "personas[1].conversation_initiation: expected speak_first, since agent x is reached over HTTP and can't speak "
+        "first; got wait_for_user",
+        "test_set[0].turns[1]: expected a turn of text, since agent x is reached over HTTP and only answers what it is "
+        "asked; got skip, take it out",
+        "test_set[0].turns[2].expects_reply: expected true, since agent x is reached over HTTP and answers every "
+        "message; got false, take it out",
+    ]
+    (told,) = faults(agents=[*others, body], persona=WAIT, test_set=cases(HI))
+    assert told.startswith("persona.conversation_initiation: expected speak_first, since agent x is reached over HTTP")
+    if others:
+        assert load(agents=others, personas=personas, test_set=turns).test_cases
 
 
 def test_digits_need_a_template(faults, load):
