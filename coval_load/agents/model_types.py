@@ -27,11 +27,6 @@ class ModelType(enum.StrEnum):
         return self not in (ModelType.CHAT, ModelType.CHAT_A2A, ModelType.CHAT_WEBSOCKET, ModelType.SMS)
 
     @property
-    def is_over_http(self) -> bool:
-        """Whether each message is a request: the agent answers it, and can't speak first."""
-        return self in (ModelType.CHAT, ModelType.CHAT_A2A)
-
-    @property
     def most_at_once(self) -> int | None:
         """Simultaneous simulations of one agent that the documents allow; None where they name no limit."""
         return 8 if self is ModelType.CHAT_WEBSOCKET else None

@@ -72,7 +72,13 @@ class AgentLoader:
             self._add(name, ModelType(model_type), takes_digits=True)
 
     def _add(self, name: str, model_type: ModelType, *, takes_digits: bool) -> None:
-        self.hearers.append(Hearer(name, model_type.is_voice, takes_digits, only_answers=model_type.is_over_http))
+        only_answers = _is_over_http(self.options.get(model_type))
+        self.hearers.append(Hearer(name, model_type.is_voice, takes_digits, only_answers))
+
+
+def _is_over_http(options: type | None) -> bool:
+    # By what its options have, as `AgentProtocol` promises: the protocol may be another package's.
+    return options is not None and attrs.has(options) and "chat_endpoint" in attrs.fields_dict(options)
 
 
 def _with_own_names(agents: Iterable[Agent]) -> Iterable[Agent]:
