@@ -11,15 +11,13 @@ from coval_load.agents.loading import load_agent
 from coval_load.agents.options.registry import OPTIONS
 
 VOICE, CHAT = "MODEL_TYPE_WEBSOCKET", "MODEL_TYPE_CHAT_WEBSOCKET"
+HTTP = ("MODEL_TYPE_CHAT", "MODEL_TYPE_CHAT_A2A")
 THEIRS = AgentProtocol("chat", SimpleNamespace, lambda options: options, lambda form: [])
 
 
 def agent(model_type=VOICE, **metadata):
-    body = {
-        "display_name": "a",
-        "model_type": model_type,
-        "metadata": {"endpoint": "wss://agent.example", **metadata},
-    }
+    endpoint = {"chat_endpoint": "https://agent.example"} if model_type in HTTP else {"endpoint": "wss://agent.example"}
+    body = {"display_name": "a", "model_type": model_type, "metadata": {**endpoint, **metadata}}
     return load_agent(body, options=OPTIONS, targets=Targets(), environ={})
 
 
@@ -29,12 +27,12 @@ def faults(*given, **metadata):
 
 def test_ours_are_there_with_the_options_that_agents_are_loaded_with():
     known = known_protocols()
-    assert {VOICE, CHAT} <= set(known)
-    for model_type in (VOICE, CHAT):
+    assert set(OPTIONS) <= set(known)
+    for model_type in OPTIONS:
         assert known[model_type].options is OPTIONS[model_type]
 
 
-@pytest.mark.parametrize("model_type", [VOICE, CHAT])
+@pytest.mark.parametrize("model_type", [VOICE, CHAT, *HTTP])
 def test_every_option_that_shapes_a_message_reaches_the_format(model_type):
     options = agent(model_type).options
     form = known_protocols()[model_type].make_format(options)
@@ -59,6 +57,13 @@ def test_another_package_may_add_one(monkeypatch):
 def test_but_not_in_place_of_ours(monkeypatch):
     add(monkeypatch, VOICE)
     assert known_protocols()[VOICE].medium == "voice"
+
+
+@pytest.mark.parametrize("model_type", HTTP)
+def test_headers_over_http_are_the_formats_own_and_asked_for_once(model_type):
+    loaded = agent(model_type, custom_headers={"X": "{{nobody}}"})
+    found = [fault.path for fault in template_faults(loaded, known_protocols())]
+    assert found == ["metadata.custom_headers.X"]
 
 
 def test_faults_of_templates_name_their_field():
