@@ -1,6 +1,7 @@
 """The command line of a reference agent, the same for `coval-load reference-agent` and `python -m`."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ import trio
 from coval_load.limits import parse_duration
 from coval_load.reference.contradictions import contradictions
 from coval_load.reference.misbehaviour import Misbehaviour, kinds_in_words
-from coval_load.reference.model_types import MODEL_TYPE, VOICE
+from coval_load.reference.model_types import MODEL_TYPE
 from coval_load.reference.options import (
     A2AOptions,
     AgentOptions,
@@ -55,12 +56,14 @@ _Options = TypeVar(
 
 
 @click.command("reference-agent", context_settings={"show_default": True})
-@click.option("--model-type", type=MODEL_TYPE, default=VOICE, help="What kind of agent it is.")
+@click.option("--model-type", type=MODEL_TYPE, default="voice", help="What kind of agent it is.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on; 0: any free one.")
 @click.option("--tls/--no-tls", "use_tls", default=True, help="TLS with a CA of its own, or none.")
 @click.option("--http-first", is_flag=True, help="WebSocket: the agent file sets up over HTTP first.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="coval-reference")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default="coval-reference", help="Where its files go."
+)
 @click.option("--stamps", type=click.Path(path_type=Path, dir_okay=False), help="Write what it knows here (JSONL).")
 @click.option("--json", "as_json", is_flag=True, help="Announce itself as one line of JSON.")
 @click.option("--cpu", type=click.IntRange(0), help="Run on this processor only.")
@@ -116,7 +119,7 @@ def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
 
     It writes an agent file, a CA file and a plan into --out; `coval-load run` takes them as they are.
 
-    Example: coval-load reference-agent --model-type MODEL_TYPE_CHAT --delay 200ms
+    Example: coval-load reference-agent --model-type chat --api openai --delay 200ms
     """
     options, server = read_options(given)
     wrong = contradictions(options)
@@ -124,7 +127,8 @@ def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
         raise click.UsageError("; ".join(wrong))
     if cpu is not None:
         _pin(cpu)
-    announce = _announce_as_json if as_json else _announce
+    sets_up = server.http_first or options.http_chat.initialization or options.a2a.oauth
+    announce = _announce_as_json if as_json else partial(_announce, sets_up=sets_up)
     try:
         trio.run(run_reference_agent, options, server, announce)
     except OSError as failed:
@@ -167,7 +171,11 @@ def _announce_as_json(announcement: Announcement) -> None:
     click.echo(announcement.to_json())
 
 
-def _announce(announcement: Announcement) -> None:
+def _announce(announcement: Announcement, *, sets_up: bool) -> None:
     click.echo(f"reference agent at {announcement.endpoint} (interrupt to stop it)")
-    click.echo(f"set up over HTTP with POST {announcement.setup_url}")
-    click.echo(f"now run, in another terminal:\n  coval-load run {announcement.plan_file}")
+    if sets_up:
+        click.echo(f"set up over HTTP with POST {announcement.setup_url}")
+    click.echo(
+        f"its agent file: {announcement.agent_file}\nnow run, in another terminal:\n"
+        f"  coval-load check {announcement.plan_file} --dial\n  coval-load run {announcement.plan_file}"
+    )

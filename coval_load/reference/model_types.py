@@ -29,8 +29,8 @@ class ModelTypeName(click.ParamType[str]):
         return full
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What stands in `--help`."""
-        return f"[{'|'.join((*_CALLED, *MODEL_TYPES))}]"
+        """What stands in `--help`: not that full names are taken, too."""
+        return f"[{'|'.join(_CALLED)}]"
 
 
 MODEL_TYPE = ModelTypeName()

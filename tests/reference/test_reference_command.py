@@ -12,9 +12,11 @@ from coval_load.agents.addresses import Targets
 from coval_load.agents.loading import load_agent
 from coval_load.agents.options.registry import OPTIONS
 from coval_load.codecs.audio.packaged import CLIPS
+from coval_load.reference import command
 from coval_load.reference.command import reference_agent
 from coval_load.reference.contradictions import contradictions
 from coval_load.reference.papers import Address, agent_body, plan, write_papers
+from coval_load.reference.run import Announcement
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,23 @@ def test_an_a2a_agents_papers(tmp_path):
 def test_the_help_tells_which_kinds_there_are_for_whom():
     said = " ".join(CliRunner().invoke(reference_agent, ["--help"]).output.split()).replace("- ", "-")
     assert "every model type: bad-path, drop" in said
+    assert "[voice|chat|chat_a2a|chat_websocket] What kind of agent it is. [default: voice]" in said
     assert "MODEL_TYPE_CHAT_A2A: half-json" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sets_up"),
+    [([], False), (["--http-first"], True), ([HTTP_CHAT], False), ([HTTP_CHAT, "--initialization"], True)],
+)
+def test_it_says_what_to_run_and_no_more_than_its_agent_file_needs(tmp_path, monkeypatch, arguments, sets_up):
+    async def only_announce(options, server, announce):
+        announce(Announcement("wss://a", "https://a/setup", "a.json", "plan.yaml", None, None, 1))
+
+    monkeypatch.setattr(command, "run_reference_agent", only_announce)
+    said = CliRunner().invoke(reference_agent, [*arguments, "--out", str(tmp_path)]).output
+    assert "its agent file: a.json\n" in said
+    assert "coval-load check plan.yaml --dial\n  coval-load run plan.yaml\n" in said
+    assert ("https://a/setup" in said) == sets_up
 
 
 def test_an_agent_that_is_set_up_over_http(tmp_path):
