@@ -37,7 +37,7 @@ def refusal(
         case 429:
             asked = headers.get("retry-after")
             advice = "lower the concurrency, or set honor_retry_after: true in the agent's metadata"
-            came = f"{got} (Retry-After: {asked[:40]})" if asked else got
+            came = f"{got} (Retry-After: {_as_ascii(asked[:40])})" if asked else got
             return RateLimited(f"{came}: {advice}", retry_after_s(asked))
     kind = ErrorKind.SETUP_FAILED if in_setup else ErrorKind.AGENT_ERROR
     return SimulationFailed(kind, got + _advice(status, in_setup=in_setup))
@@ -68,6 +68,11 @@ def retry_after_s(value: str | None) -> float:
     except (ValueError, TypeError, OverflowError):
         return _USUAL_WAIT_S
     return max(seconds, 0.0) if math.isfinite(seconds) else _USUAL_WAIT_S
+
+
+def _as_ascii(value: str) -> str:
+    """A header may hold what controls a terminal: C1 in Latin-1."""
+    return value.encode("ascii", "backslashreplace").decode()
 
 
 def shown(request: HttpRequest) -> str:
