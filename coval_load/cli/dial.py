@@ -17,6 +17,7 @@ from coval_load.engine.run_folder import create, read_rows
 from coval_load.plans.casting import Ensemble
 from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
 
+_WIDTH = 80
 _COLOURS = {"could not read a message": "red", "ignored a message": "yellow", "the connection ended": "yellow"}
 _WIDTH, _HEAD = 300, 100
 """Characters shown of a long line, and how many of them are its beginning: the latest message stands at the end."""
@@ -92,9 +93,7 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
     if error is not None:
         where = f"stage {error['stage']}" + (f", turn {error['turn']}," if error["turn"] else "")
         click.echo(f"failed in {where} as {error['kind']}:", file=stream)
-        indent = "  "
-        message = _printable(error["message"])
-        click.echo(textwrap.fill(message, 100, initial_indent=indent, subsequent_indent=indent), file=stream)
+        click.echo(_wrapped(_printable(error["message"]), indent="  "), file=stream)
     else:
         click.echo(f"{row['outcome']}: the agent can be tested", file=stream)
     for metric, seconds in row["metrics"].items():
@@ -107,6 +106,11 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
             click.echo(f"  reply {number:<10} {latency * 1000:9.1f} ms after the caller's turn", file=stream)
     for note in notes:
         click.echo(f"note: {_printable(note)}", file=stream)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    # Not within --ca-file: what it says to give is to be copied.
+    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _printable(text: str) -> str:

@@ -9,6 +9,7 @@ from coval_load.engine import metrics
 from coval_load.report.units import clock, duration, many
 
 WIDTH = 80
+_CUT = " …"
 
 _SHOWN = (
     metrics.RESPONSE_LATENCY,
@@ -114,7 +115,7 @@ def _errors(summary: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
         yield paint(f"{amount:>7,} {kind}", "red")
         example = summary.get("error_examples", {}).get(kind)
         if example:
-            yield from _wrapped(example, indent=" " * 8, lines_at_most=3)
+            yield from _without_middle(example, indent=" " * 8, lines_at_most=5)
 
 
 def _generator(summary: Mapping[str, Any], paint: _Paint) -> Iterator[str]:
@@ -144,15 +145,26 @@ def _notes(notes: list[str]) -> Iterator[str]:
         yield from _wrapped(f"note: {note}", indent="")
 
 
-def _wrapped(text: str, indent: str, lines_at_most: int = 20) -> list[str]:
+def _wrapped(text: str, indent: str, width: int = WIDTH) -> list[str]:
     return textwrap.wrap(
         _printable(text),
-        WIDTH,
+        width,
         initial_indent=indent,
         subsequent_indent=indent,
-        max_lines=lines_at_most,
-        placeholder=" …",
+        break_on_hyphens=False,  # what it says to give, as --ca-file, is to be copied
+        max_lines=20,
+        placeholder=_CUT,
     )
+
+
+def _without_middle(text: str, indent: str, lines_at_most: int) -> list[str]:
+    """The beginning of a message, which says what was expected, and its end, which says what to do."""
+    lines = _wrapped(text, indent)
+    if len(lines) <= lines_at_most:
+        return lines
+    lines = _wrapped(text, indent, WIDTH - len(_CUT))
+    first, last = lines[: lines_at_most - 2], lines[-2:]
+    return [*first[:-1], first[-1] + _CUT, *last]
 
 
 def _one_line(text: str, width: int) -> str:

@@ -73,7 +73,8 @@ def test_colour_changes_nothing_but_colour():
 def test_a_run_of_nothing_has_a_summary():
     run = {**RUN, "ended": None, "plan": {}}
     assert summary_text(Results().summary(), run, colour=False) == (
-        "support line\n0 simulations completed\n0 turns\n\nthis run completed no simulation; the generator was not why\n"
+        "support line\n0 simulations completed\n0 turns\n\n"
+        "this run completed no simulation; the generator was not why\n"
     )
 
 
@@ -100,6 +101,20 @@ def test_the_most_frequent_error_comes_first():
         results.finished(Outcome("failed", Failure(kind, Stage.CONNECT, "expected a connection")))
     text = summary_text(results.summary(), RUN, colour=False)
     assert text.index("2 tls_failed") < text.index("1 dns_failed")
+
+
+def test_of_a_long_message_the_end_is_told_too():
+    results = Results()
+    message = f"expected status 2xx; got 401: {'so and so, ' * 60}: give --ca-file and check authorization_header"
+    results.finished(Outcome("failed", Failure(ErrorKind.AUTHENTICATION_FAILED, Stage.CONVERSATION, message)))
+    lines = summary_text(results.summary(), RUN, colour=False).splitlines()
+    at = lines.index("      1 authentication_failed")
+    told = lines[at + 1 : lines.index("", at)]
+    assert len(told) == 5
+    assert told[0].startswith("        expected status 2xx; got 401: so and so,")
+    assert told[2].endswith(" …")
+    assert " ".join(" ".join(told).split()).endswith("so and so, : give --ca-file and check authorization_header")
+    assert all(len(line) <= 80 for line in told)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\x1b[2Jb\nc", "名" * 10])
