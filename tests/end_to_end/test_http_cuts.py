@@ -86,13 +86,18 @@ async def fails(asked, way):
             await asked.stream.send_all(b"220 smtp.example.com\r\n")
         case "is no JSON":
             await asked.answer(b"<html>")
+        case "breaks a stream":
+            await asked.begin(content_type="text/event-stream")
+            await asked.piece("Hel")
+            await asked.event("{lo")
+            await asked.end()
         case "refuses":
             await asked.answer({}, status=500)
         case "hangs":
             await trio.sleep(3600)
 
 
-WAYS = ["answers", "drops", "breaks off", "is no HTTP", "is no JSON", "refuses", "hangs"]
+WAYS = ["answers", "drops", "breaks off", "is no HTTP", "is no JSON", "breaks a stream", "refuses", "hangs"]
 
 
 @pytest.mark.parametrize("way", WAYS)
