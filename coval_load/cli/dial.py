@@ -17,7 +17,7 @@ from coval_load.engine.run_folder import create, read_rows
 from coval_load.plans.casting import Ensemble
 from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
 
-_WIDTH = 80
+_COLUMNS = 80
 _COLOURS = {"could not read a message": "red", "ignored a message": "yellow", "the connection ended": "yellow"}
 _WIDTH, _HEAD = 300, 100
 """Characters shown of a long line, and how many of them are its beginning: the latest message stands at the end."""
@@ -110,7 +110,7 @@ def _print_end(row: dict[str, Any], notes: list[str], stream: Any) -> None:
 
 def _wrapped(text: str, indent: str) -> str:
     # Not within --ca-file: what it says to give is to be copied.
-    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.fill(text, _COLUMNS, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _printable(text: str) -> str:

@@ -232,6 +232,9 @@ async def test_dial_tells_what_to_change(tmp_path, chat_agent):
         assert done.exit_code == 3, done.both
         assert "failed in stage" in done.out
         assert done.tells(told), done.out
+        message = done.out.partition("failed in stage")[2].splitlines()[1:]
+        assert message[0].startswith("  ")
+        assert all(len(line) <= 80 for line in message)
 
 
 async def test_dial_without_trust_in_the_certificate(tmp_path, chat_agent):
