@@ -377,3 +377,14 @@ async def test_an_error_says_in_which_turn_it_came(virtual_time, tmp_path):
 
     ran, _ = await converse(tmp_path, fails_later, "one", "two", "three")
     assert (ran.error["stage"], ran.error["turn"]) == ("conversation", 2)
+
+
+async def test_further_parameters_stand_in_the_request_or_take_the_place_of_its_own(virtual_time, tmp_path):
+    tools = [{"type": "function", "function": {"name": "lookup_order"}}]
+    extra = {"temperature": None, "max_completion_tokens": 300, "tools": tools, 'od"d': "{{messages}}"}
+    metadata = {**OPENAI, "stream": False, "extra_body": extra}
+    _, agent = await converse(tmp_path, echoes, "one", metadata=metadata)
+    body = agent.asked[0].json
+    assert "temperature" not in body
+    assert {key: body[key] for key in extra if key in body} == {k: v for k, v in extra.items() if v is not None}
+    assert (body["model"], body["messages"][0]["role"]) == ("gpt-4o", "system")

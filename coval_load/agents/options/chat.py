@@ -9,7 +9,7 @@ from coval_load.agents.authorization import token_headers
 from coval_load.agents.headers import Token
 from coval_load.agents.model_types import ModelType
 from coval_load.agents.options.connection import DotPath
-from coval_load.agents.options.http_chat import HttpChatOptions, SmallPayload, endpoint_faults
+from coval_load.agents.options.http_chat import CustomData, HttpChatOptions, SmallPayload, endpoint_faults
 from coval_load.agents.options.input_template import InputTemplate
 from coval_load.faults import Fault
 from coval_load.limits import Between, JsonObject, Length, Pattern, Secret
@@ -38,7 +38,8 @@ class ChatOptions(HttpChatOptions):
 
     `openai_compatible` says that the simulator drives a model itself; it is the default where any key asks
     for that, and only then are `model` and `temperature` set. `input_template` is JSON text. `stream` asks
-    for the answer in pieces.
+    for the answer in pieces. `extra_body` holds further members of the request, such as `tools`, in place of
+    those it has; null takes one out.
     """
 
     authentication_token: Annotated[str, Token(), Secret()] | None = None
@@ -49,6 +50,7 @@ class ChatOptions(HttpChatOptions):
     openai_compatible: bool = attrs.field()
     stream: bool = attrs.field()
 
+    extra_body: CustomData | None = None
     custom_persona_data: SmallPayload | None = None
     persona_id: PersonaId | None = None
     response_format: Literal["chat_completions", "responses"] = "chat_completions"
@@ -89,11 +91,25 @@ class ChatOptions(HttpChatOptions):
         if values.get("authorization_header") and values.get("authentication_token"):
             yield Fault("authentication_token", "expected it or authorization_header; got both, remove one")
         yield from _shape_faults(values)
+        yield from _extra_faults(values)
 
 
 _MODEL_KEYS = ("model", "system_prompt", "temperature", "max_tokens")
 _ASKING_KEYS = (*_MODEL_KEYS, "authentication_token")
 """Where one of these is given, the API of a model is meant ("Connecting an OpenAI-compatible API")."""
+
+
+_OURS = ("messages", "input", "stream")
+
+
+def _extra_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    extra = values.get("extra_body") or {}
+    if extra and values.get("input_template") is not None:
+        yield Fault("extra_body", "expected it or input_template, which is the whole request; got both, choose one")
+    for key in _OURS:
+        if key in extra:
+            other = "set stream beside it" if key == "stream" else "the history goes there"
+            yield Fault(f"extra_body.{key}", f"expected parameters beside those that every turn sets; {other}")
 
 
 def _shape_faults(values: Mapping[str, Any]) -> Iterator[Fault]:

@@ -41,7 +41,7 @@ def parse_custom(value: Any, name: str) -> JsonTemplate | None:
 
 def object_of(members: Mapping[str, str], values: Mapping[str, Any]) -> Template:
     """A JSON object whose `members` are named after the key: the name that fills each. `values` are put in now."""
-    text = ",".join(f'"{key}":{{{{{name}}}}}' for key, name in members.items())
+    text = ",".join(f"{encode_json(key).decode()}:{{{{{name}}}}}" for key, name in members.items())
     return Template.parse(f"{{{text}}}", name="payload").partial(values)
 
 
