@@ -167,13 +167,13 @@ class Contains:
 
 @attrs.frozen
 class JsonSize:
-    """At most `most` bytes when written as JSON."""
+    """At most `most` bytes when written as JSON without spaces, which is the shortest that it can be."""
 
     most: int
     expected: str = ""
 
     def wrongs(self, value: Any) -> Iterator[Wrong]:
-        size = len(json.dumps(value, ensure_ascii=False).encode())
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
         if size > self.most:
             yield Wrong.of(Fault("", f"expected at most {self.most} bytes of JSON; got {size}"))
 

@@ -66,7 +66,7 @@ def test_a_body_with_every_key():
         ({"tags": ["a"] * 21}, "tags: expected 0 to 20 items; got 21"),
         ({"tags": [""]}, "tags[0]: expected 1 to 200 characters; got 0"),
         ({"attributes": [1]}, "attributes: expected an object, or a string that encodes one; got a list"),
-        ({"workflows": {"a": "x" * 10_485_760}}, "workflows: expected at most 10485760 bytes of JSON; got 10485769"),
+        ({"workflows": {"a": "x" * 10_485_760}}, "workflows: expected at most 10485760 bytes of JSON; got 10485768"),
         ({"metadata": "wss://"}, "metadata: expected an object, or a string that encodes one"),
         ({"model_types": 1}, "model_types: unknown key; did you mean model_type?"),
     ],

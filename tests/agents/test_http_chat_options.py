@@ -47,6 +47,7 @@ def test_defaults_of_chat():
         "system_prompt": None,
         "temperature": None,
         "max_tokens": None,
+        "extra_body": None,
         "openai_compatible": False,
         "stream": False,
         "custom_persona_data": None,
@@ -186,7 +187,7 @@ SIZES = {"initialization_payload": 16_384, "custom_persona_data": 16_384, "custo
 
 @pytest.mark.parametrize(("key", "most"), SIZES.items())
 def test_how_long_an_object_may_be(key, most):
-    fitting = {"a": "x" * (most - len('{"a": ""}'))}
+    fitting = {"a": "x" * (most - len('{"a":""}'))}
     session = {"initialization_endpoint": "https://a.example/sessions"}
     assert getattr(load(**session, **{key: json.dumps(fitting)}), key) == fitting
     assert faults(**session, **{key: fitting | {"a": fitting["a"] + "x"}}) == [
@@ -194,9 +195,16 @@ def test_how_long_an_object_may_be(key, most):
     ]
 
 
+def test_spaces_in_json_take_no_room():
+    most = SIZES["custom_data"]
+    fitting = {"a": [1] * ((most - len('{"a":[]}')) // 2)}
+    assert load(custom_data=json.dumps(fitting, separators=(",", ":"))).custom_data == fitting
+    assert load(custom_data=json.dumps(fitting, indent=4)).custom_data == fitting
+
+
 def test_how_long_headers_may_be():
     assert faults(custom_headers={"X-A": "x" * 16_384}) == [
-        "metadata.custom_headers: expected at most 16384 bytes of JSON; got 16395"
+        "metadata.custom_headers: expected at most 16384 bytes of JSON; got 16394"
     ]
 
 
@@ -351,3 +359,16 @@ def test_whatever_metadata_says_it_loads_or_is_faulted(model_type, metadata):
     else:
         assert options.chat_endpoint
         assert isinstance(options.authorization, dict)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "fault"),
+    [
+        ({"extra_body": {"messages": []}}, "extra_body.messages: expected parameters beside those that every turn"),
+        ({"extra_body": {"stream": True}}, "extra_body.stream: expected parameters beside those that every turn"),
+        ({"extra_body": {"a": 1}, "input_template": "{}"}, "extra_body: expected it or input_template"),
+    ],
+)
+def test_further_parameters_that_can_not_be(metadata, fault):
+    (told,) = faults(**metadata)
+    assert told.startswith(f"metadata.{fault}")

@@ -155,3 +155,14 @@ async def test_parallel_calls_are_answered_together_in_the_responses_format(virt
         {**output, "call_id": "a"},
         {**output, "call_id": "b"},
     ]
+
+
+async def test_results_need_a_template_that_sends_the_history(virtual_time, tmp_path):
+    async def calls(asked):
+        await asked.call_tool("lookup_order", {})
+
+    metadata = {"input_template": '{"question": "{{latest_message}}"}'}
+    ran, agent = await converse(tmp_path, calls, "hi", case={"tool_results": [TOOL]}, metadata=metadata)
+    assert ran.error["kind"] == "setup_failed"
+    assert "input_template: {{messages}}: expected it in the template" in ran.error["message"]
+    assert len(agent.asked) == 1

@@ -139,7 +139,7 @@ def test_all_faults_of_all_documents_come_together(faults, folder):
         ({"persona": {}, "personas": [{}]}, "persona: expected persona or personas; got both, take one out"),
         (
             {"persona": {"initialization_parameters": {"a": "x" * 16_384}}},
-            "persona.initialization_parameters: expected at most 16384 bytes of JSON; got 16393",
+            "persona.initialization_parameters: expected at most 16384 bytes of JSON; got 16392",
         ),
         ({"personas": [{}, {}]}, "personas[1].name: expected a name of its own"),
         ({"timeouts": {"connect": 0}}, "timeouts.connect: expected a duration above zero"),

@@ -46,7 +46,8 @@ class HttpAgentFormat:
     """The options of a MODEL_TYPE_CHAT agent that shape requests and answers, named as in its metadata.
 
     `authorization` is the header made of `authorization_header` or `authentication_token`. URLs are absolute.
-    `model`, `system_prompt`, `temperature` and `max_tokens` are sent only if `openai_compatible`.
+    `model`, `system_prompt`, `temperature` and `max_tokens` are sent only if `openai_compatible`. Members of
+    `extra_body` take the place of the request's own, if it is no `input_template`; null takes one out.
     `tool_call_extraction_config` is a mapping, or an attrs class with the members of one. Templates are compiled on
     first use; `check` says beforehand what is wrong with them.
     """
@@ -70,6 +71,7 @@ class HttpAgentFormat:
     temperature: float | None = None
     max_tokens: int | None = None
     stream: bool = False
+    extra_body: Any = attrs.field(default=None, repr=False)
 
     def discovery(self) -> Sequence[HttpRequest]:
         """Nothing: all there is to know stands in the options."""
@@ -150,6 +152,11 @@ class HttpAgentFormat:
         known = {
             name: getattr(self, name) for name in ("model", "system_prompt", "temperature", "max_tokens", "stream")
         }
+        for number, (key, value) in enumerate((self.extra_body or {}).items()):
+            members.pop(key, None)
+            if value is not None:
+                members[key] = f"extra_{number}"
+                known[f"extra_{number}"] = value
         return object_of(members, {**known, "stream_options": {"include_usage": True}})
 
 
@@ -239,7 +246,17 @@ class HttpChat:
         return self._request()
 
     def give_results(self, results: Sequence[ToolResult], timestamp: str) -> HttpRequest:
-        """The results of all tool calls of the last reply."""
+        """The results of all tool calls of the last reply.
+
+        Raises `TemplateError` where the input template sends no history, which is what the results stand in.
+        """
+        if "messages" not in self._body.names:
+            raise TemplateError(
+                "input_template",
+                "messages",
+                "expected it in the template, since results of tools are sent in the history; add it, or take the "
+                "tool_results out of the test case",
+            )
         self._history.give(results, timestamp)
         return self._request()
 

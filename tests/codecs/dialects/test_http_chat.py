@@ -9,6 +9,7 @@ from http_agents import SETUP_URL, URL, VALUES, T, calling, opened, read
 from coval_load.codecs.dialects.http_chat import HttpAgentFormat
 from coval_load.codecs.dialects.http_interface import ToolResult
 from coval_load.codecs.events import TextReceived, ToolCallReceived
+from coval_load.codecs.templates import TemplateError
 
 STANDARD = HttpAgentFormat(URL)
 MODEL = HttpAgentFormat(
@@ -318,12 +319,22 @@ def test_only_the_calls_of_the_last_answer_are_kept():
 
 
 def test_the_latest_message_is_the_callers_also_after_results():
-    chat = opened(attrs.evolve(STANDARD, input_template='["{{latest_message}}", {{ latest_message }}]'))
+    template = '["{{latest_message}}", {{ latest_message }}, {{messages}}]'
+    chat = opened(attrs.evolve(STANDARD, input_template=template))
     chat.say("Hello", T[0])
     read(chat, calling(*CALLS))
     chat.heard("", True, T[1])
-    assert json.loads(chat.give_results(RESULTS, T[2]).body) == ["Hello", "Hello"]
-    assert json.loads(chat.say("Bye", T[3]).body) == ["Bye", "Bye"]
+    assert json.loads(chat.give_results(RESULTS, T[2]).body)[:2] == ["Hello", "Hello"]
+    assert json.loads(chat.say("Bye", T[3]).body)[:2] == ["Bye", "Bye"]
+
+
+def test_results_need_a_template_that_sends_the_history():
+    chat = opened(attrs.evolve(STANDARD, input_template='["{{latest_message}}"]'))
+    chat.say("Hello", T[0])
+    read(chat, calling(*CALLS))
+    chat.heard("", True, T[1])
+    with pytest.raises(TemplateError, match="results of tools are sent in the history"):
+        chat.give_results(RESULTS, T[2])
 
 
 def test_two_simulations_share_nothing():
