@@ -15,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/coval-load demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python tests/side_by_side.py
 
 test-deep: $(STAMP)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest

@@ -89,7 +89,7 @@ async def test_the_openai_compatible_agent_can_be_called_too(tmp_path):
 @pytest.mark.parametrize("target", ["demo", "test", "check"])
 def test_make_knows_its_targets(target):
     shown = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {"demo": "coval-load demo", "test": "pytest", "check": "mypy"}[target] in shown
+    assert {"demo": "coval-load demo", "test": "tests/side_by_side.py", "check": "mypy"}[target] in shown
 
 
 def test_every_command_is_one_that_is_run():
