@@ -6,12 +6,12 @@ from typing import Any
 import attrs
 import orjson
 
+from coval_load.actors.http_answers import excerpt, is_success, shown
+from coval_load.actors.http_setup import ask_in_setup
+from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.codecs.paths import NOT_THERE, Path
 from coval_load.engine.http_pool import HttpPool
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
-
-MAX_ANSWER_BYTES = 1024 * 1024
-"""A longer answer is refused: what is asked for is one URL."""
 
 
 @attrs.frozen
@@ -35,47 +35,43 @@ async def ask_for_url(pool: HttpPool, request: SessionRequest, wrong_with: Calla
     `setup_failed`, `authentication_failed` or `rate_limited`, or `internal` where this machine has run out of
     something; the caller bounds the time.
     """
-    status, text = await _exchange(pool, request)
-    _check_status(request, status, text)
+    asked = _as_sent(request)
+    received = await ask_in_setup(pool, asked)
+    text = received.body
+    _check_status(asked, received.status, text)
     try:
         answer = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise _failed(f"expected JSON from {_shown(request)}; got: {error}: {_excerpt(text)}") from None
+        raise _failed(f"expected JSON from {shown(asked)}; got: {error}: {excerpt(text)}") from None
     url = Path.parse(request.url_path).find(answer)
     if url is NOT_THERE:
         raise _failed(
-            f"expected the WebSocket URL at {request.url_path!r} in the answer of {_shown(request)}; it is not there: "
-            f"set websocket_url_response_path to where it stands in {_excerpt(text)}"
+            f"expected the WebSocket URL at {request.url_path!r} in the answer of {shown(asked)}; it is not there: "
+            f"set websocket_url_response_path to where it stands in {excerpt(text)}"
         )
     if not isinstance(url, str):
         raise _failed(
-            f"expected text at {request.url_path!r} in the answer of {_shown(request)}; got {type(url).__name__}"
+            f"expected text at {request.url_path!r} in the answer of {shown(asked)}; got {type(url).__name__}"
         )
     wrong = wrong_with(url)
     if wrong is not None:
-        raise _failed(f"the WebSocket URL that {_shown(request)} answered can't be dialled: {wrong}")
+        raise _failed(f"the WebSocket URL that {shown(asked)} answered can't be dialled: {wrong}")
     return url
 
 
-async def _exchange(pool: HttpPool, request: SessionRequest) -> tuple[int, bytes]:
+def _as_sent(request: SessionRequest) -> HttpRequest:
     headers, body = dict(request.headers), None
     if request.body is not None:
         body = orjson.dumps(request.body)
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
-    try:
-        answer = await pool.ask(request.method, request.url, headers.items(), body, most_bytes=MAX_ANSWER_BYTES)
-    except SimulationFailed as failed:
-        if failed.kind is ErrorKind.INTERNAL:
-            raise
-        raise _failed(f"expected an answer from {_shown(request)}; got: {failed.message}") from failed
-    return answer.status, answer.body
+    return HttpRequest(request.method, request.url, tuple(headers.items()), body)
 
 
-def _check_status(request: SessionRequest, status: int, text: bytes) -> None:
-    if 200 <= status < 300:
+def _check_status(asked: HttpRequest, status: int, text: bytes) -> None:
+    if is_success(status):
         return
-    got = f"expected status 2xx from {_shown(request)}; got {status}: {_excerpt(text)}"
+    got = f"expected status 2xx from {shown(asked)}; got {status}: {excerpt(text)}"
     if status in (401, 403):
         raise SimulationFailed(ErrorKind.AUTHENTICATION_FAILED, f"Authentication failed: {got}: check http_headers")
     if status == 429:
@@ -83,14 +79,6 @@ def _check_status(request: SessionRequest, status: int, text: bytes) -> None:
     if 300 <= status < 400:
         raise _failed(f"{got}: redirects are not followed: set http_url to where it points")
     raise _failed(got)
-
-
-def _shown(request: SessionRequest) -> str:
-    return f"{request.method} {request.url.partition('?')[0]}"
-
-
-def _excerpt(text: bytes) -> str:
-    return repr(text[:160].decode("utf-8", "replace"))
 
 
 def _failed(message: str) -> SimulationFailed:

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 import attrs
 import trio
 
-from coval_load.actors.http_answers import is_success, refusal, shown
+from coval_load.actors.http_answers import is_success, refusal
+from coval_load.actors.http_setup import ask_in_setup
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.engine.http_connection import Answer
 from coval_load.engine.http_pool import HttpPool
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
-
-MOST_SETUP_BYTES = 1024 * 1024
-"""A longer answer of an initialization endpoint, or a longer agent card, is refused."""
 
 MOST_TOOL_ROUNDS = 10
 """How often in a turn an agent may call tools, where its options name no other bound."""
@@ -68,13 +66,5 @@ class HttpWay:
         return None
 
     async def ask(self, request: HttpRequest) -> Answer:
-        """One request of the set-up. Raises SimulationFailed: `setup_failed`, whatever kept it from an answer."""
-        try:
-            return await self.pool.ask(
-                request.method, request.url, request.headers, request.body, most_bytes=MOST_SETUP_BYTES
-            )
-        except SimulationFailed as failed:
-            if failed.kind is ErrorKind.INTERNAL:
-                raise
-            message = f"expected an answer from {shown(request)}; got: {failed.message}"
-            raise SimulationFailed(ErrorKind.SETUP_FAILED, message) from failed
+        """One request of the set-up; errors as of `ask_in_setup`."""
+        return await ask_in_setup(self.pool, request)

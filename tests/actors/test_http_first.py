@@ -14,7 +14,8 @@ import outcome
 import pytest
 import trio
 
-from coval_load.actors.http_first import MAX_ANSWER_BYTES, SessionRequest, ask_for_url
+from coval_load.actors.http_first import SessionRequest, ask_for_url
+from coval_load.actors.http_setup import MAX_ANSWER_BYTES
 from coval_load.agents.addresses import Targets, check_url, is_private
 from coval_load.engine.connecting import Opener
 from coval_load.engine.http_pool import open_pool
