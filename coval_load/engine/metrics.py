@@ -21,14 +21,20 @@ AUDIO_UNDERRUN = "audio_underrun"
 PING_TIME = "ping_time"
 SEND_LATENESS = "send_lateness"
 LOOP_LAG = "loop_lag"
+START_LATENESS = "start_lateness"
 GC_PAUSE = "gc_pause"
 SIMULATION_TIME = "simulation_time"
+FIRST_TURNS_LATENCY = "first_turns_latency"
+LAST_TURNS_LATENCY = "last_turns_latency"
 
 OFFERED = "offered"
 STARTED = "started"
+DROPPED = "dropped"
+NEVER_STARTED = "never_started"
 COMPLETED = "completed"
 FAILED = "failed"
 CANCELLED = "cancelled"
+QUEUED = "queued"
 TURNS = "turns"
 MESSAGES_SENT = "messages_sent"
 MESSAGES_RECEIVED = "messages_received"
@@ -42,6 +48,10 @@ INPUT_TOKENS = "input_tokens"
 OUTPUT_TOKENS = "output_tokens"
 RATE_LIMIT_WAITS = "rate_limit_waits"
 REQUESTS_RESENT = "requests_resent"
+RECONNECTS = "reconnects"
+CONNECTIONS_RECYCLED = "connections_recycled"
+CHECKS_PASSED = "checks_passed"
+CHECKS_FAILED = "checks_failed"
 ENDED_BY_AGENT = "ended_by_agent"
 AGENT_INTERRUPTIONS = "agent_interruptions"
 ROWS_LOST = "rows_lost"
@@ -118,8 +128,11 @@ _MEASURED = (
     Metric(PING_TIME, "WebSocket ping sent -> its pong"),
     Metric(SEND_LATENESS, "a frame was due -> it was handed to the kernel"),
     Metric(LOOP_LAG, "a wake-up of the generator was due -> it came"),
+    Metric(START_LATENESS, "a simulation of an open load was due -> the generator turned to it"),
     Metric(GC_PAUSE, "Python's garbage collector stopped the generator -> it went on"),
     Metric(SIMULATION_TIME, "dial -> closed"),
+    Metric(FIRST_TURNS_LATENCY, "`response_latency` in the first quarter of conversations of eight turns and more"),
+    Metric(LAST_TURNS_LATENCY, "`response_latency` in the last quarter of the same conversations"),
 )
 
 METRICS = {
@@ -127,11 +140,16 @@ METRICS = {
 }
 """Every metric by its name, twins included."""
 
+OF_THE_GENERATOR = frozenset({SEND_LATENESS, LOOP_LAG, START_LATENESS, GC_PAUSE})
+"""Metrics of the process, not of one simulation: they can't be told apart by agent or scenario."""
+
 SIMULATION_COUNTS = {
     counter.name: counter
     for counter in (
         Counter(OFFERED, "simulations that were due"),
         Counter(STARTED, "simulations that dialled"),
+        Counter(DROPPED, "simulations that were due, could not start, and were left out, as the plan says"),
+        Counter(NEVER_STARTED, "simulations that still waited for a place when the run ended"),
         Counter(COMPLETED, "simulations that went through all their turns"),
         Counter(FAILED, "simulations that ended in an error; `errors` counts them by kind"),
         Counter(CANCELLED, "simulations that the end of the run cut off"),
@@ -142,6 +160,7 @@ SIMULATION_COUNTS = {
 COUNTERS = {
     counter.name: counter
     for counter in (
+        Counter(QUEUED, "simulations that had to wait for a place when they were due"),
         Counter(TURNS, "turns that the caller took"),
         Counter(MESSAGES_SENT, "messages sent, frames of audio and HTTP requests included"),
         Counter(MESSAGES_RECEIVED, "messages received, frames of audio and HTTP answers included"),
@@ -157,6 +176,10 @@ COUNTERS = {
         Counter(OUTPUT_TOKENS, "tokens that the agent says it wrote"),
         Counter(RATE_LIMIT_WAITS, "answers with status 429 that were waited out, as `honor_retry_after` asks"),
         Counter(REQUESTS_RESENT, "requests sent again because the agent had closed the idle connection"),
+        Counter(RECONNECTS, "dials that were tried again, as `reconnect` of the plan allows"),
+        Counter(CONNECTIONS_RECYCLED, "idle HTTP connections replaced for their age, as `connections` of the plan says"),
+        Counter(CHECKS_PASSED, "checks of test cases that a conversation passed"),
+        Counter(CHECKS_FAILED, "checks of test cases that a conversation failed"),
         Counter(ROWS_LOST, "lines of `simulations.jsonl` that the disk did not take"),
         Counter(SAMPLES_CLAMPED, "measurements above one hour, kept as one hour, or not a number, left out"),
     )

@@ -6,10 +6,13 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
-from coval_load.engine.by_agent import AgentTally
-from coval_load.engine.distribution import Distribution
+from coval_load.engine.labels import Labels, Selector
 from coval_load.engine.outcome import ErrorKind, Outcome
+from coval_load.engine.tally import Account, Tally
 from coval_load.engine.verdict import Evidence, Vitals, verdict
+
+_KEPT_OF_EACH = frozenset({metrics.RESPONSE_LATENCY})
+"""What is measured of each agent and of each scenario, beside their simulations and errors."""
 
 
 def _as_it_is(value: Any) -> Any:
@@ -18,9 +21,10 @@ def _as_it_is(value: Any) -> Any:
 
 @attrs.define
 class Results:
-    """Counts and durations of one run; every call is synchronous and takes about a microsecond at most.
+    """Counts and durations of one run. Not safe to share between threads.
 
-    `clean` masks secrets; the example messages of errors go through it. Not safe to share between threads.
+    A simulation adds to its `account`; what is the generator's own is added here. `clean` masks secrets; the
+    example messages of errors go through it.
 
     Error handling: a metric or counter that `engine/metrics.py` does not list is a KeyError; a value is
     never refused (see `Distribution.record`).
@@ -31,110 +35,110 @@ class Results:
     """How the generator itself fares; `watch_generator` keeps it up to date."""
     notes: list[str] = attrs.field(factory=list, init=False)
     """What a reader of the summary should know, each a sentence; see `note`."""
-    _distributions: dict[str, Distribution] = attrs.field(factory=dict, init=False)
+    whole: Tally = attrs.field(factory=Tally, init=False)
+    agents: dict[str, Tally] = attrs.field(factory=dict, init=False)
+    scenarios: dict[str, Tally] = attrs.field(factory=dict, init=False)
+    selections: dict[Selector, Tally] = attrs.field(factory=dict, init=False)
+    """Simulations that thresholds ask about; see `select`."""
     frame_lateness: Callable[[float], None] = attrs.field(init=False)
     """Records one `send_lateness` in seconds: called for every frame, so it is one function call deep."""
-    _counts: dict[str, int] = attrs.field(init=False)
-    _errors: dict[str, int] = attrs.field(factory=dict, init=False)
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
-    _agents: dict[str, AgentTally] = attrs.field(factory=dict, init=False)
+    _accounts: dict[Labels, Account] = attrs.field(factory=dict, init=False)
 
     @frame_lateness.default
     def _record_lateness(self) -> Callable[[float], None]:
-        return self._distribution(metrics.SEND_LATENESS).record
+        return self.whole.distribution(metrics.SEND_LATENESS).record
 
-    @_counts.default
-    def _nothing_counted(self) -> dict[str, int]:
-        return dict.fromkeys((*metrics.SIMULATION_COUNTS, *metrics.COUNTERS), 0)
+    def select(self, selector: Selector, names: Iterable[str]) -> None:
+        """Keep the metrics and counters `names` of the simulations that `selector` selects; before the first one."""
+        known = self.selections.get(selector)
+        kept = frozenset(names) | (known.keeps or frozenset() if known else frozenset())
+        self.selections[selector] = Tally(kept)
 
-    def _distribution(self, metric: str) -> Distribution:
-        known = self._distributions.get(metric)
-        if known is None:
-            metrics.METRICS[metric]  # a name that is not listed is a fault of ours: fail where it is used
-            known = self._distributions[metric] = Distribution()
-        return known
+    def account(self, labels: Labels) -> Account:
+        """Where a simulation with `labels` adds what it measures."""
+        asked = {name for selector in self.selections for name, _ in selector.wanted} | {"scenario", "agent"}
+        # Labels that nothing asks about are left out, so that there are few accounts however many test cases.
+        told = Labels(**{name: value for name, value in attrs.asdict(labels).items() if name in asked})
+        account = self._accounts.get(told)
+        if account is None:
+            selected = (tally for selector, tally in self.selections.items() if selector.selects(labels))
+            each = (_of(self.agents, labels.agent), _of(self.scenarios, labels.scenario))
+            account = self._accounts[told] = Account((self.whole, *each, *selected))
+        return account
 
     def record(self, metric: str, seconds: float) -> None:
         """Keep one value of `metric`."""
-        self._distribution(metric).record(seconds)
+        self.whole.distribution(metric).record(seconds)
 
     def record_many(self, metric: str, seconds: Iterable[float]) -> None:
         """Keep several values of `metric`."""
-        self._distribution(metric).record_many(seconds)
+        self.whole.distribution(metric).record_many(seconds)
 
     def count(self, counter: str, amount: int = 1) -> None:
-        """Add to a counter of `metrics.COUNTERS`, or to `offered` or `started`."""
-        self._counts[counter] += amount
+        """Add to a counter of `metrics.COUNTERS`, or to a count of simulations."""
+        self.whole.counts[counter] += amount
 
-    def agent(self, name: str) -> AgentTally:
-        """What is counted of one agent."""
-        tally = self._agents.get(name)
-        if tally is None:  # `setdefault` would make one, with a histogram of thousands of buckets, at each call
-            tally = self._agents[name] = AgentTally()
-        return tally
-
-    def finished(self, outcome: Outcome) -> None:
-        """Count a simulation that ended, by its status and its kind of error."""
-        self._counts[outcome.status] += 1
-        if outcome.error is not None:
-            kind = str(outcome.error.kind)
-            self._errors[kind] = self._errors.get(kind, 0) + 1
-            if kind not in self._examples:
-                self._examples[kind] = str(self.clean(outcome.error.message))
+    def failed_with(self, outcome: Outcome) -> None:
+        """Keep the message of the first error of each kind."""
+        if outcome.error is not None and str(outcome.error.kind) not in self._examples:
+            self._examples[str(outcome.error.kind)] = str(self.clean(outcome.error.message))
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the reader of the summary; the same one is kept once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
+    def tallies(self) -> Iterable[Tally]:
+        """Every tally there is."""
+        return (self.whole, *self.agents.values(), *self.scenarios.values(), *self.selections.values())
+
     def roll(self) -> None:
         """Count what has gathered. Called each second: it bounds the memory that gathering takes."""
-        for distribution in (*self._distributions.values(), *(tally.latency for tally in self._agents.values())):
-            distribution.settle()
+        for tally in self.tallies():
+            tally.settle()
 
     def counted(self, counter: str) -> int:
         """How much a counter, or one of the counts of simulations, stands at."""
-        return self._counts[counter]
+        return self.whole.counts[counter]
 
     def percentile(self, metric: str, percent: float) -> float | None:
         """A percentile of `metric` in seconds over the run so far; None where nothing was recorded."""
-        distribution = self._distributions.get(metric)
-        return distribution.percentile(percent) if distribution else None
+        return self.whole.percentile(metric, percent)
 
     def samples(self, metric: str) -> int:
         """How many values of `metric` were recorded."""
-        distribution = self._distributions.get(metric)
-        return distribution.count if distribution else 0
+        return self.whole.samples(metric)
 
     def evidence(self) -> Evidence:
         """What the verdict on the generator is judged by."""
+        counts = self.whole.counts
         return Evidence(
             vitals=self.vitals,
             loop_lag_samples=self.samples(metrics.LOOP_LAG),
             loop_lag_p99_s=self.percentile(metrics.LOOP_LAG, 99),
             send_lateness_samples=self.samples(metrics.SEND_LATENESS),
             send_lateness_p99_s=self.percentile(metrics.SEND_LATENESS, 99),
-            frames_sent=self._counts[metrics.FRAMES_SENT],
-            frames_skipped=self._counts[metrics.FRAMES_SKIPPED],
-            offered=self._counts[metrics.OFFERED],
-            started=self._counts[metrics.STARTED],
-            rows_lost=self._counts[metrics.ROWS_LOST],
-            internal_errors=self._errors.get(ErrorKind.INTERNAL, 0),
+            frames_sent=counts[metrics.FRAMES_SENT],
+            frames_skipped=counts[metrics.FRAMES_SKIPPED],
+            offered=counts[metrics.OFFERED],
+            started=counts[metrics.STARTED],
+            rows_lost=counts[metrics.ROWS_LOST],
+            internal_errors=self.whole.errors.get(ErrorKind.INTERNAL, 0),
         )
 
     def summary(self) -> dict[str, Any]:
         """`summary.json` (see `docs/results.md` and `report/schemas/summary.schema.json`)."""
-        measured = {name: self._distributions[name] for name in metrics.METRICS if self.samples(name)}
-        clamped = sum(distribution.clamped for distribution in self._distributions.values())
-        counters = {name: self._counts[name] for name in metrics.COUNTERS}
-        counters[metrics.SAMPLES_CLAMPED] += clamped
+        whole = self.whole.summary()
         return {
-            "counts": {name: self._counts[name] for name in metrics.SIMULATION_COUNTS},
-            "errors": dict(self._errors),
+            "counts": whole["counts"],
+            "errors": whole["errors"],
             "error_examples": dict(self._examples),
-            "counters": counters,
-            "metrics": {name: distribution.summary() for name, distribution in measured.items()},
-            "agents": {name: tally.summary() for name, tally in self._agents.items()},
+            "counters": whole["counters"],
+            "metrics": whole["metrics"],
+            "agents": {name: _of_each(tally.summary()) for name, tally in self.agents.items()},
+            "scenarios": {name: _of_each(tally.summary()) for name, tally in self.scenarios.items()},
+            "selections": {str(selector): tally.summary() for selector, tally in self.selections.items()},
             "thresholds": [],
             "generator": verdict(self.evidence()),
             "notes": list(self.notes),
@@ -143,17 +147,37 @@ class Results:
     def merge(self, summary: Mapping[str, Any]) -> None:
         """Add what another process measured, given as its `summary()`.
 
-        Error handling: ValueError where a histogram has another range than ours.
+        Selections that are not asked for here are left out. Error handling: ValueError where a histogram has
+        another range than ours.
         """
-        for name, entry in summary["metrics"].items():
-            self._distribution(name).merge(entry)
-        for name, amount in (*summary["counts"].items(), *summary["counters"].items()):
-            self._counts[name] += amount
-        for kind, amount in summary["errors"].items():
-            self._errors[kind] = self._errors.get(kind, 0) + amount
-        for name, tally in summary["agents"].items():
-            self.agent(name).merge(tally)
+        self.whole.merge(summary)
+        for tallies, entries in ((self.agents, summary["agents"]), (self.scenarios, summary["scenarios"])):
+            for name, entry in entries.items():
+                _of(tallies, name).merge(_as_tally(entry))
+        known = {str(selector): tally for selector, tally in self.selections.items()}
+        for name, entry in summary["selections"].items():
+            if name in known:
+                known[name].merge(entry)
         self._examples = dict(summary["error_examples"]) | self._examples
         for sentence in summary["notes"]:
             self.note(sentence)
         self.vitals.merge(summary["generator"])
+
+
+def _of(tallies: dict[str, Tally], name: str) -> Tally:
+    tally = tallies.get(name)
+    if tally is None:  # `setdefault` would make one, with histograms of thousands of buckets, at each call
+        tally = tallies[name] = Tally(_KEPT_OF_EACH)
+    return tally
+
+
+def _of_each(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of `agents` or `scenarios`; `response_latency` is null where none was measured."""
+    measured = entry["metrics"].get(metrics.RESPONSE_LATENCY)
+    return {"counts": entry["counts"], "errors": entry["errors"], metrics.RESPONSE_LATENCY: measured}
+
+
+def _as_tally(entry: Mapping[str, Any]) -> dict[str, Any]:
+    latency = entry[metrics.RESPONSE_LATENCY]
+    measured = {} if latency is None else {metrics.RESPONSE_LATENCY: latency}
+    return {"counts": entry["counts"], "errors": entry["errors"], "counters": {}, "metrics": measured}
