@@ -97,16 +97,37 @@ class ToolAnswer:
     result: Any = attrs.field(repr=False)
 
 
+Turns = Annotated[Sequence[TurnKey], Length(0, 10_000)]
+ToolAnswers = Annotated[Sequence[ToolAnswer], Length(0, 10_000)]
+
+
 @attrs.frozen(kw_only=True)
 class TestCase:
-    """A script for the caller; `attributes` fill `{{test_case.<key>}}`, `tool_results` answer tool calls."""
+    """A script for the caller; `attributes` fill `{{test_case.<key>}}`, `tool_results` answer tool calls.
+
+    A pass through the test set takes the case `iterations` times; where cases are drawn, `weight` says how often
+    it is, against the weights of the others.
+    """
 
     __test__ = False  # not one of pytest's
 
     id: Name
-    turns: Annotated[Sequence[TurnKey], Length(0, 10_000)]
+    turns: Turns
     attributes: Attributes = attrs.field(factory=dict, repr=False)
-    tool_results: Annotated[Sequence[ToolAnswer], Length(0, 10_000)] = ()
+    tool_results: ToolAnswers = ()
+    weight: Annotated[float, Between(above=0), Between(least=0, most=1e6)] = 1.0
+    iterations: Annotated[int, Between(least=1, most=1_000_000)] = 1
+
+
+@attrs.frozen(kw_only=True)
+class TestSetFile:
+    """Test cases in `file`; `turns` and `tool_results` are the script for all of them, where it is given here."""
+
+    __test__ = False  # not one of pytest's
+
+    file: FilePath
+    turns: Turns | None = attrs.field(default=None, repr=False)
+    tool_results: ToolAnswers | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -155,6 +176,29 @@ class TimeoutsSection:
 
 
 @attrs.frozen(kw_only=True)
+class ReconnectSection:
+    """A dial that failed is tried again `attempts` times; the bound of a wait is `first`, and doubles up to `most`."""
+
+    attempts: Annotated[int, Between(least=1, most=1000)] = 5
+    first: Seconds = 0.5
+    most: Seconds = 30.0
+
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Fault]:
+        """`first` is within `most`."""
+        first, most = values.get("first"), values.get("most")
+        if first is not None and most is not None and first > most:
+            yield Fault("first", f"expected at most what most says, {most:g} s; got {first:g} s")
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionsSection:
+    """`most_age`: an HTTP connection that has been open for longer is not used again."""
+
+    most_age: Seconds | None = None
+
+
+@attrs.frozen(kw_only=True)
 class TlsSection:
     """`ca_file`: a PEM file of authorities to trust besides the system's."""
 
@@ -184,10 +228,12 @@ class PlanFile:
     agents: Annotated[Sequence[FilePath | Mapping[str, Any]], Length(1, 1000)] = attrs.field(repr=False)
     persona: Persona | None = None
     personas: Annotated[Sequence[Persona], Length(1, 1000)] | None = None
-    test_set: FilePath | Sequence[Any] = attrs.field(repr=False)
+    test_set: FilePath | TestSetFile | Sequence[Any] = attrs.field(repr=False)
     load: LoadSection = attrs.field(factory=LoadSection)
     limits: LimitsSection = attrs.field(factory=LimitsSection)
     timeouts: TimeoutsSection = attrs.field(factory=TimeoutsSection)
+    reconnect: ReconnectSection | None = None
+    connections: ConnectionsSection = attrs.field(factory=ConnectionsSection)
     tls: TlsSection = attrs.field(factory=TlsSection)
     targets: Targets = attrs.field(factory=Targets)
     record: RecordSection = attrs.field(factory=RecordSection)
