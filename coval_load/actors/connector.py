@@ -7,6 +7,7 @@ import attrs
 from websockets.client import ClientProtocol
 
 from coval_load.actors.http_first import SessionRequest, ask_for_url
+from coval_load.actors.redialling import Redialling
 from coval_load.agents.authorization import authorization_headers
 from coval_load.agents.headers import can_be_sent
 from coval_load.codecs.templates import TemplateError, fill_json
@@ -47,6 +48,7 @@ class Connector:
     dialler: Dialler
     http: HttpPool
     wrong_with: Callable[[str], str | None]
+    redialling: Redialling = attrs.field(factory=Redialling)
 
     @property
     def asks_first(self) -> bool:

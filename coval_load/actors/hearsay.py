@@ -8,7 +8,7 @@ import attrs
 from coval_load.codecs.events import AgentEventReceived, MessageIgnored
 from coval_load.engine import metrics
 from coval_load.engine.plain_json import dump_json
-from coval_load.engine.results import Results
+from coval_load.engine.tally import Account
 
 _MOST_EVENTS = 1_000
 _MOST_EVENT_BYTES = 1024 * 1024
@@ -19,7 +19,7 @@ _MOST_REASONS = 20
 class Hearsay:
     """Captured events, and why other messages were ignored."""
 
-    results: Results
+    account: Account
     _events: list[dict[str, Any]] = attrs.field(factory=list, init=False)
     _event_bytes: int = attrs.field(default=0, init=False)
     _events_left_out: int = attrs.field(default=0, init=False)
@@ -42,7 +42,7 @@ class Hearsay:
 
     def ignored(self, event: MessageIgnored) -> None:
         """Count a message that the agent's options give no meaning to."""
-        self.results.count(metrics.MESSAGES_IGNORED)
+        self.account.count(metrics.MESSAGES_IGNORED)
         self._ignored_since_answer += 1
         if event.reason in self._ignored or len(self._ignored) < _MOST_REASONS:
             self._ignored[event.reason] += 1

@@ -1,15 +1,12 @@
 """What an HTTP answer other than 2xx is called, and how requests and answers are shown to people."""
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.retry_after import retry_after_s
 
 MOST_SHOWN = 160
-_USUAL_WAIT_S = 1.0
 
 
 class RateLimited(SimulationFailed):
@@ -56,18 +53,6 @@ def _advice(status: int, *, in_setup: bool) -> str:
             return f": coval-load check --dial shows what it was sent; {keys} may change that"
         case _:
             return ""
-
-
-def retry_after_s(value: str | None) -> float:
-    """Seconds to wait for a `Retry-After` (RFC 9110, section 10.2.3): a number or a date; 1 s where it says nothing."""
-    text = (value or "").strip()
-    try:
-        seconds = (
-            float(text) if text[:1].isdigit() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        )
-    except (ValueError, TypeError, OverflowError):
-        return _USUAL_WAIT_S
-    return max(seconds, 0.0) if math.isfinite(seconds) else _USUAL_WAIT_S
 
 
 def _as_ascii(value: str) -> str:

@@ -1,6 +1,7 @@
 """One caller's requests: over a pooled connection, within the deadlines, read while the answer arrives."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import attrs
 import trio
@@ -16,7 +17,7 @@ from coval_load.codecs.events import AgentEventReceived, Event, MessageIgnored
 from coval_load.engine import metrics
 from coval_load.engine.deadlines import within
 from coval_load.engine.http_connection import Answer, HttpConnection, StaleConnection
-from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 
 MOST_WAITS = 10
 """Times that one request is sent again after a 429, where `honor_retry_after` asks for it."""
@@ -44,11 +45,16 @@ class HttpAsking:
     _bytes_received: int = attrs.field(default=0, init=False)
 
     async def connect(self, due: float, *, fresh: bool = False) -> None:
-        """Have a connection for the next request, which was due at `due`: an idle one, or a new one."""
+        """Have a connection for the next request, which was due at `due`: an idle one, or a new one.
+
+        Where the plan allows it, an agent that can't be reached is dialled again.
+        """
         if self._connection is None and not fresh:
             self._connection = self.way.pool.idle(self.way.endpoint)
-        if self._connection is not None:
-            return
+        if self._connection is None:
+            await self.way.redialling.until_reached(self.simulation, partial(self._dial, due))
+
+    async def _dial(self, due: float) -> None:
         simulation = self.simulation
         limit = simulation.services.timeouts.connect_s
         began_at = trio.current_time()
@@ -75,7 +81,7 @@ class HttpAsking:
                 if not self.way.honors_retry_after or limited.retry_after_s > response_s:
                     raise
                 self.simulation.tell("waiting", f"{limited.retry_after_s:g} s, as Retry-After asks")
-                self.simulation.services.results.count(metrics.RATE_LIMIT_WAITS)
+                self.simulation.account.count(metrics.RATE_LIMIT_WAITS)
                 await trio.sleep(limited.retry_after_s)
         return await self._ask_once(request, due)
 
@@ -86,7 +92,7 @@ class HttpAsking:
         except StaleConnection:
             # The agent closed it just as it was taken. Nothing was answered, so it is sent once more.
             self.simulation.tell("the idle connection was gone", "sending again over a new one")
-            self.simulation.services.results.count(metrics.REQUESTS_RESENT)
+            self.simulation.account.count(metrics.REQUESTS_RESENT)
             await self.connect(due, fresh=True)
             return await self._exchange(request)
 
@@ -148,7 +154,7 @@ class HttpAsking:
         connection, self._connection = self._connection, None
         if connection is not None:
             self.way.pool.release(connection)
-        count = self.simulation.services.results.count
+        count = self.simulation.account.count
         count(metrics.MESSAGES_SENT, self._requests)
         count(metrics.MESSAGES_RECEIVED, self._answers)
         count(metrics.BYTES_SENT, self._bytes_sent)
@@ -205,8 +211,8 @@ class _Listening:
         return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {seconds:g} s: {what}")
 
 
-def _connect_timeout(endpoint: str, seconds: float) -> SimulationFailed:
-    return SimulationFailed(
+def _connect_timeout(endpoint: str, seconds: float) -> NotReached:
+    return NotReached(
         ErrorKind.CONNECT_TIMEOUT,
         f"Timeout connecting to {endpoint.partition('?')[0]}: expected TCP and TLS within {seconds:g} s: check that "
         "the host is reachable, or raise timeouts.connect",

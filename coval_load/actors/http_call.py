@@ -1,6 +1,7 @@
 """A conversation over HTTP: initialization, a connection, then a request for each message of the caller."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
@@ -59,16 +60,23 @@ class HttpCall:
 
     async def _set_up(self, due: float) -> HttpChatDialect:
         self.simulation.stage = Stage.SETUP
-        limit = self.simulation.services.timeouts.setup_s
-        with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, "an answer of the agent's host", limit)):
-            discovered = await self.way.discover()
+        discovered = await self.way.redialling.until_reached(self.simulation, self._discover)
         dialect = self.open_dialect(self.values, discovered)
         request = dialect.initialization()
-        answer = await self._initialize(request, due) if request is not None else None
+        answer = None
+        if request is not None:
+            initialize = partial(self._initialize, request, due)
+            answer = await self.way.redialling.until_reached(self.simulation, initialize)
         wrong = dialect.initialized(answer)
         if wrong is not None:
             raise SimulationFailed(ErrorKind.SETUP_FAILED, wrong)
         return dialect
+
+    async def _discover(self) -> bytes | None:
+        limit = self.simulation.services.timeouts.setup_s
+        with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, "an answer of the agent's host", limit)):
+            return await self.way.discover()
+        return None
 
     async def _initialize(self, request: HttpRequest, due: float) -> bytes:
         simulation = self.simulation

@@ -52,7 +52,7 @@ class HttpChatConversation:
     def _note_end(self, reason: str, turn: int) -> None:
         self.simulation.tell("the agent ended the conversation", reason)
         if turn < len(self.case.turns):
-            self.simulation.services.results.count(metrics.ENDED_BY_AGENT)
+            self.simulation.account.count(metrics.ENDED_BY_AGENT)
 
     async def _take(self, text: str, due: float) -> str | None:
         """One turn. Returns why the agent ended the conversation, None where it did not."""
@@ -93,7 +93,7 @@ class HttpChatConversation:
 
     def _count_tokens(self, reply: Reply) -> None:
         if reply.usage is not None:
-            count = self.simulation.services.results.count
+            count = self.simulation.account.count
             count(metrics.INPUT_TOKENS, reply.usage.input_tokens or 0)
             count(metrics.OUTPUT_TOKENS, reply.usage.output_tokens or 0)
 
@@ -108,7 +108,7 @@ class HttpChatConversation:
             ttft_s = reply.first_at - reply.sent_at
             simulation.measures.turn(entry.metrics, metrics.TTFT, ttft_s, late=reply.sent_at - due)
             for gap_s in reply.gaps_s:
-                simulation.services.results.record(metrics.INTER_CHUNK_LATENCY, gap_s)
+                simulation.account.record(metrics.INTER_CHUNK_LATENCY, gap_s)
         return entry
 
     def _note_calls(self, reply: Reply) -> Sequence[ToolResult] | None:
@@ -118,7 +118,7 @@ class HttpChatConversation:
         """
         if not reply.tool_calls:
             return None
-        self.simulation.services.results.count(metrics.TOOL_CALLS, len(reply.tool_calls))
+        self.simulation.account.count(metrics.TOOL_CALLS, len(reply.tool_calls))
         now = trio.current_time()
         results = []
         for call, called_at in zip(reply.tool_calls, reply.called_at, strict=True):

@@ -7,10 +7,11 @@ import trio
 
 from coval_load.actors.http_answers import is_success, refusal
 from coval_load.actors.http_setup import ask_in_setup
+from coval_load.actors.redialling import Redialling
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.engine.http_connection import Answer
 from coval_load.engine.http_pool import HttpPool
-from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 
 MOST_TOOL_ROUNDS = 10
 """How often in a turn an agent may call tools, where its options name no other bound."""
@@ -25,10 +26,11 @@ class HttpWay:
     discovery: Sequence[HttpRequest] = ()
     honors_retry_after: bool = False
     most_tool_rounds: int = MOST_TOOL_ROUNDS
+    redialling: Redialling = attrs.field(factory=Redialling)
     _discovered: bytes | None = attrs.field(default=None, init=False)
     _is_known: bool = attrs.field(default=False, init=False)
     _failures: int = attrs.field(default=0, init=False)
-    _last_failure: tuple[ErrorKind, str] | None = attrs.field(default=None, init=False)
+    _last_failure: tuple[type[SimulationFailed], ErrorKind, str] | None = attrs.field(default=None, init=False)
     _asking: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     async def discover(self) -> bytes | None:
@@ -42,7 +44,8 @@ class HttpWay:
         failures = self._failures
         async with self._asking:
             if self._failures > failures and self._last_failure is not None:
-                raise SimulationFailed(*self._last_failure)
+                failed, kind, message = self._last_failure
+                raise failed(kind, message)
             if not self._is_known:
                 self._discovered = await self._ask_all()
                 self._is_known = True
@@ -53,7 +56,8 @@ class HttpWay:
             return await self._first_success()
         except SimulationFailed as failed:
             self._failures += 1
-            self._last_failure = failed.kind, failed.message
+            kind = NotReached if isinstance(failed, NotReached) else SimulationFailed
+            self._last_failure = kind, failed.kind, failed.message
             raise
 
     async def _first_success(self) -> bytes | None:

@@ -1,9 +1,9 @@
-"""What one simulation measured: into the run's results as it happens, and into its own row."""
+"""What one simulation measured: into its account as it happens, and into its own row."""
 
 import attrs
 
-from coval_load.engine.metrics import RESPONSE_LATENCY, TWINNED
-from coval_load.engine.results import Results
+from coval_load.engine.metrics import TWINNED
+from coval_load.engine.tally import Account
 
 _TWIN = {name: f"scheduled_{name}" for name in TWINNED}
 
@@ -12,8 +12,7 @@ _TWIN = {name: f"scheduled_{name}" for name in TWINNED}
 class Measures:
     """`own` holds what was measured once for the whole simulation, in seconds."""
 
-    results: Results
-    agent: str
+    account: Account
     own: dict[str, float] = attrs.field(factory=dict)
 
     def once(self, metric: str, seconds: float, *, late: float = 0.0) -> None:
@@ -27,10 +26,8 @@ class Measures:
         a late generator can't flatter the agent.
         """
         into[metric] = seconds
-        self.results.record(metric, seconds)
-        if metric == RESPONSE_LATENCY:
-            self.results.agent(self.agent).latency.record(seconds)
+        self.account.record(metric, seconds)
         twin = _TWIN.get(metric)
         if twin is not None:
             into[twin] = seconds + late
-            self.results.record(twin, seconds + late)
+            self.account.record(twin, seconds + late)

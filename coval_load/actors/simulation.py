@@ -17,7 +17,9 @@ from coval_load.actors.transcript import Transcript
 from coval_load.codecs.events import AgentFailed
 from coval_load.engine import metrics
 from coval_load.engine.doorbell import Doorbell
-from coval_load.engine.outcome import ErrorKind, Failure, Outcome, SimulationFailed, Stage
+from coval_load.engine.labels import Labels
+from coval_load.engine.outcome import ErrorKind, Failure, NotReached, Outcome, SimulationFailed, Stage
+from coval_load.engine.tally import Account
 
 
 class Call(Protocol):
@@ -44,6 +46,13 @@ class Identity:
     model_type: str
     test_case: str
     persona: str
+    scenario: str = ""
+    number: int = 0
+
+    @property
+    def labels(self) -> Labels:
+        """What its measurements are told apart by."""
+        return Labels(self.scenario, self.agent, self.test_case, self.persona)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -64,6 +73,8 @@ class Simulation:
     stage: Stage = attrs.field(default=Stage.QUEUE, init=False)
     bell: Doorbell = attrs.field(factory=Doorbell, init=False)
     transcript: Transcript = attrs.field(factory=Transcript, init=False)
+    account: Account = attrs.field(init=False)
+    """What it measures is added to."""
     measures: Measures = attrs.field(init=False)
     hearsay: Hearsay = attrs.field(init=False)
     loss: Loss | None = attrs.field(default=None, init=False)
@@ -76,18 +87,19 @@ class Simulation:
     _turn: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.measures = Measures(self.services.results, self.identity.agent)
-        self.hearsay = Hearsay(self.services.results)
+        self.account = self.services.results.account(self.identity.labels)
+        self.measures = Measures(self.account)
+        self.hearsay = Hearsay(self.account)
 
     @property
-    def agent(self) -> str:
-        """The agent's name, under which its limit is kept."""
-        return self.identity.agent
+    def labels(self) -> Labels:
+        """See `engine.runner.Actor`."""
+        return self.identity.labels
 
     def take_turn(self) -> None:
         """The caller took its next turn."""
         self._turn += 1
-        self.services.results.count(metrics.TURNS)
+        self.account.count(metrics.TURNS)
 
     def tell_wait(self) -> None:
         """Say for how long the agent is waited for."""
@@ -164,9 +176,9 @@ _KINDS = {
 
 
 def timed_out(kind: ErrorKind, expected: str, seconds: float) -> SimulationFailed:
-    """`setup_failed` or `connect_timeout`: what was `expected` did not come within `seconds`."""
+    """`setup_failed` or `connect_timeout`, which may pass: what was `expected` did not come within `seconds`."""
     if kind is ErrorKind.CONNECT_TIMEOUT:
-        return SimulationFailed(
+        return NotReached(
             kind,
             f"{expected}: expected TCP, TLS and the upgrade within {seconds:g} s: check that the host is reachable "
             "and that the agent answers upgrades, or raise timeouts.connect",

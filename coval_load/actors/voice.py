@@ -320,7 +320,7 @@ class VoiceConversation:
     def finished(self, now: float) -> None:
         """Stop the microphone, close the recording, and count."""
         self._note_unasked()
-        count = self.simulation.services.results.count
+        count = self.simulation.account.count
         count(metrics.AGENT_INTERRUPTIONS, self._listener.interruptions)
         if self._pacer is not None:
             self._pacer.stop()

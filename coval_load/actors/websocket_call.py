@@ -1,10 +1,12 @@
 """A conversation over a WebSocket: set-up over HTTP where asked for, dial, handshake, talk, close."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
 import trio
+from websockets.client import ClientProtocol
 
 from coval_load.actors.connector import Connector
 from coval_load.actors.handshake import Handshake
@@ -27,6 +29,7 @@ from coval_load.engine import metrics
 from coval_load.engine.deadlines import within
 from coval_load.engine.link import Link, LinkEnd
 from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
+from coval_load.engine.wire import Socket
 
 
 class Conversation(Protocol):
@@ -93,6 +96,11 @@ class WebSocketCall:
 
     async def _set_up(self, due: float) -> str:
         self.simulation.stage = Stage.SETUP
+        url = await self.connector.redialling.until_reached(self.simulation, partial(self._ask, due))
+        self.simulation.tell("got a WebSocket URL", url.partition("?")[0])
+        return url
+
+    async def _ask(self, due: float) -> str:
         limit = self.simulation.services.timeouts.setup_s
         asked_at = trio.current_time()
         self.simulation.tell("asking the set-up endpoint", f"{self.connector.options.http_method}")
@@ -100,7 +108,6 @@ class WebSocketCall:
             url = await self.connector.ask(self.values)
         answered_at = trio.current_time()
         self.simulation.measures.once(metrics.SETUP_TIME, answered_at - asked_at, late=asked_at - due)
-        self.simulation.tell("got a WebSocket URL", url.partition("?")[0])
         return url
 
     async def _connect(self, url: str | None, due: float) -> Link:
@@ -110,13 +117,9 @@ class WebSocketCall:
         except TemplateError as error:
             raise SimulationFailed(ErrorKind.SETUP_FAILED, str(error)) from error
         self._conversation = self.make_conversation(self)
-        limit = self.simulation.services.timeouts.connect_s
-        self.simulation.dialled_at = dialled_at = trio.current_time()
-        self.simulation.tell("dialling", (url or self.connector.options.endpoint or "").partition("?")[0])
-        with within(limit, lambda: timed_out(ErrorKind.CONNECT_TIMEOUT, "Timeout connecting to WebSocket", limit)):
-            wire, protocol = await self.connector.dial(url, self.values)
-        now = trio.current_time()
-        self.simulation.measures.once(metrics.CONNECT_TIME, now - dialled_at, late=dialled_at - due)
+        self.simulation.dialled_at = trio.current_time()
+        dial = partial(self._dial, url, due)
+        wire, protocol = await self.connector.redialling.until_reached(self.simulation, dial)
         self.simulation.tell("connected", "the WebSocket upgrade was accepted")
         self._link = link = Link(
             wire,
@@ -126,9 +129,19 @@ class WebSocketCall:
             on_end=self._ended,
             on_pong=self._pong,
         )
-        link.start(now)
+        link.start(trio.current_time())
         self.simulation.services.keepalive.join(link)
         return link
+
+    async def _dial(self, url: str | None, due: float) -> tuple[Socket, ClientProtocol]:
+        limit = self.simulation.services.timeouts.connect_s
+        dialled_at = trio.current_time()
+        self.simulation.tell("dialling", (url or self.connector.options.endpoint or "").partition("?")[0])
+        with within(limit, lambda: timed_out(ErrorKind.CONNECT_TIMEOUT, "Timeout connecting to WebSocket", limit)):
+            opened = await self.connector.dial(url, self.values)
+        connect_s = trio.current_time() - dialled_at
+        self.simulation.measures.once(metrics.CONNECT_TIME, connect_s, late=dialled_at - due)
+        return opened
 
     async def _shake_hands(self, link: Link) -> float:
         self.simulation.stage = Stage.HANDSHAKE
@@ -196,7 +209,7 @@ class WebSocketCall:
                 pass
 
     def _pong(self, seconds: float) -> None:
-        self.simulation.services.results.record(metrics.PING_TIME, seconds)
+        self.simulation.account.record(metrics.PING_TIME, seconds)
 
     def _ended(self, end: LinkEnd) -> None:
         self.simulation.close_code = end.close_code
@@ -222,7 +235,7 @@ class WebSocketCall:
             services = self.simulation.services
             services.keepalive.leave(link)
             link.hang_up()
-            count = services.results.count
+            count = self.simulation.account.count
             count(metrics.MESSAGES_SENT, link.messages_sent)
             count(metrics.MESSAGES_RECEIVED, link.messages_received)
             count(metrics.BYTES_SENT, link.bytes_sent)

@@ -177,7 +177,7 @@ COUNTERS = {
         Counter(RATE_LIMIT_WAITS, "answers with status 429 that were waited out, as `honor_retry_after` asks"),
         Counter(REQUESTS_RESENT, "requests sent again because the agent had closed the idle connection"),
         Counter(RECONNECTS, "dials that were tried again, as `reconnect` of the plan allows"),
-        Counter(CONNECTIONS_RECYCLED, "idle HTTP connections replaced for their age, as `connections` of the plan says"),
+        Counter(CONNECTIONS_RECYCLED, "idle HTTP connections replaced for their age (`connections.most_age`)"),
         Counter(CHECKS_PASSED, "checks of test cases that a conversation passed"),
         Counter(CHECKS_FAILED, "checks of test cases that a conversation failed"),
         Counter(ROWS_LOST, "lines of `simulations.jsonl` that the disk did not take"),

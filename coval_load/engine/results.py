@@ -79,8 +79,9 @@ class Results:
         """Add to a counter of `metrics.COUNTERS`, or to a count of simulations."""
         self.whole.counts[counter] += amount
 
-    def failed_with(self, outcome: Outcome) -> None:
-        """Keep the message of the first error of each kind."""
+    def finished(self, outcome: Outcome, account: Account | None = None) -> None:
+        """Count a simulation that ended, and keep the message of the first error of each kind."""
+        (account or self.whole).finished(outcome)
         if outcome.error is not None and str(outcome.error.kind) not in self._examples:
             self._examples[str(outcome.error.kind)] = str(self.clean(outcome.error.message))
 

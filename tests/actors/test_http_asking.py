@@ -14,9 +14,11 @@ from coval_load.actors.measures import Measures
 from coval_load.codecs.dialects.http_chat import HttpAgentFormat
 from coval_load.engine.http_answer import Answer, Headers
 from coval_load.engine.http_connection import StaleConnection
+from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
+from coval_load.engine.tally import Account
 
 URL = "https://agent.example/chat"
 RESPONSE_S = 2.0
@@ -38,13 +40,15 @@ class Services:
 class Simulation:
     services: Services = attrs.field(factory=Services)
     narrator: None = None
+    account: Account = attrs.field(init=False)
     measures: Measures = attrs.field(init=False)
     hearsay: Hearsay = attrs.field(init=False)
     learnt: frozenset = frozenset()
 
     def __attrs_post_init__(self):
-        self.measures = Measures(self.services.results, "agent")
-        self.hearsay = Hearsay(self.services.results)
+        self.account = self.services.results.account(Labels(agent="agent"))
+        self.measures = Measures(self.account)
+        self.hearsay = Hearsay(self.account)
 
     def tell(self, *_):
         pass

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from coval_load.engine import metrics
+from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, SimulationFailed, Stage
-from coval_load.engine.plan import Load, Timeouts
+from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
+from coval_load.engine.scenario import Scenario
+from coval_load.engine.shapes.constant import Constant
+from coval_load.engine.shapes.simulations import Simulations
 
 
 def failed(kind=ErrorKind.NO_RESPONSE, message="silent"):
@@ -24,12 +28,19 @@ async def fail(error):
     raise error
 
 
+def closed(concurrency, simulations=None, duration_s=math.inf):
+    if simulations is not None and duration_s == math.inf:
+        return Simulations(concurrency, simulations)
+    return Constant(concurrency, duration_s, simulations)
+
+
 @attrs.define
 class Actor:
     """Does what it is told, and keeps what became of it."""
 
     number: int
     script: object
+    account: object = None
     agent: str = "a"
     stage: Stage = Stage.CONVERSATION
     due: float = math.nan
@@ -76,11 +87,16 @@ def perform(script_of, load, *, limits=None, agents=("a",), beside=None, clean_u
     """Run a load in virtual time. `script_of(number)` is what each actor does, `beside(runner)` goes on beside."""
     actors, rows = [], []
 
-    def cast(number):
-        actor = Actor(number, script_of(number), agents[number % len(agents)])
-        actor.clean_up = clean_up(number) if clean_up else None
-        actors.append(actor)
-        return actor
+    class Cast:
+        def labels(self, number):
+            return Labels(agent=agents[number % len(agents)])
+
+        def __call__(self, number):
+            labels = self.labels(number)
+            actor = Actor(number, script_of(number), results.account(labels), labels.agent)
+            actor.clean_up = clean_up(number) if clean_up else None
+            actors.append(actor)
+            return actor
 
     async def main():
         async with trio.open_nursery() as nursery:
@@ -91,14 +107,16 @@ def perform(script_of, load, *, limits=None, agents=("a",), beside=None, clean_u
             nursery.cancel_scope.cancel()
 
     ended_at = []
-    runner = Runner(load, Timeouts(**timeouts), limits or {}, cast, Results(), rows.append)
+    results = Results()
+    runner = Runner([Scenario("", load, Cast())], Timeouts(**timeouts), limits or {}, results, rows.append)
     trio.run(main, clock=MockClock(autojump_threshold=0))
     played = Played(runner, actors, rows, ended_at[0])
     assert sorted(row["number"] for row in rows) == list(range(len(actors)))
     assert all(len(actor.outcomes) == 1 for actor in actors)
     assert [runner.running, runner.queued] == [0, 0]
     counted = runner.results.counted
-    assert counted(metrics.OFFERED) == len(rows)
+    assert counted(metrics.OFFERED) == len(rows) + counted(metrics.DROPPED)
+    assert counted(metrics.OFFERED) == sum(map(counted, ("started", "dropped", "never_started")))
     assert {name: counted(name) for name in ("completed", "failed", "cancelled")} == {
         name: played.outcomes[name] for name in ("completed", "failed", "cancelled")
     }
@@ -128,14 +146,14 @@ def test_so_many_at_once_and_so_many_in_all():
             await trio.sleep_until(second + 0.5)
             assert runner.running == (4 if second < 2 else 2 if second == 2 else 0)
 
-    played = perform(lambda number: busy, Load(concurrency=4, simulations=10), beside=watch)
+    played = perform(lambda number: busy, closed(concurrency=4, simulations=10), beside=watch)
     assert most == 4
     assert played.outcomes == {"completed": 10}
     assert played.ended_at == pytest.approx(3)
 
 
 def test_a_place_is_taken_again_at_once():
-    played = perform(lambda number: partial(trio.sleep, 1 + number % 3), Load(concurrency=3, simulations=30))
+    played = perform(lambda number: partial(trio.sleep, 1 + number % 3), closed(concurrency=3, simulations=30))
     edges = sorted([(r["started_at"], 1) for r in played.rows] + [(r["ended_at"], -1) for r in played.rows])
     assert all(row["metrics"]["queue_time"] == pytest.approx(0, abs=1e-9) for row in played.rows)
     assert sum(change for at, change in edges if at < 15) == 3
@@ -143,15 +161,15 @@ def test_a_place_is_taken_again_at_once():
 
 
 def test_whichever_comes_first():
-    assert len(perform(lasting(1), Load(2, simulations=6, duration_s=100)).rows) == 6
-    played = perform(lasting(1), Load(2, simulations=100, duration_s=4.5))
+    assert len(perform(lasting(1), closed(2, simulations=6, duration_s=100)).rows) == 6
+    played = perform(lasting(1), closed(2, simulations=100, duration_s=4.5))
     assert len(played.rows) == 10
     assert played.outcomes == {"completed": 10}
     assert played.ended_at == pytest.approx(5)
 
 
 def test_at_the_end_of_the_duration_the_grace_period_begins():
-    played = perform(lambda number: partial(trio.sleep, 5 + 20 * (number % 2)), Load(4, duration_s=4), grace_s=10)
+    played = perform(lambda number: partial(trio.sleep, 5 + 20 * (number % 2)), closed(4, duration_s=4), grace_s=10)
     assert played.outcomes == {"completed": 2, "cancelled": 2}
     assert played.ended_at == pytest.approx(14)
 
@@ -169,7 +187,7 @@ def test_an_agents_limit_holds_back_only_its_own():
 
         return talk
 
-    played = perform(script, Load(concurrency=8, simulations=16), agents="ab", limits={"a": 2, "b": None})
+    played = perform(script, closed(concurrency=8, simulations=16), agents="ab", limits={"a": 2, "b": None})
     assert played.outcomes == {"completed": 16}
     assert played.runner.held_back == {"a"}
     for actor in played.actors:
@@ -186,7 +204,7 @@ def test_an_agents_limit_holds_back_only_its_own():
 
 def test_what_waited_for_a_limit_is_not_called_late():
     """The wait is `queue_time`; the twins count from when it could begin."""
-    played = perform(lasting(1), Load(3, simulations=3), limits={"a": 1})
+    played = perform(lasting(1), closed(3, simulations=3), limits={"a": 1})
     assert [actor.due for actor in played.actors] == [pytest.approx(at) for at in (0, 1, 2)]
     assert [played.row(n)["scheduled_at"] for n in range(3)] == [0, 0, 0]
 
@@ -202,13 +220,13 @@ async def cut_after(seconds, runner):
 
 
 def test_stop_lets_the_running_ones_finish():
-    played = perform(lasting(4), Load(3), beside=partial(stop_after, 10), grace_s=30)
+    played = perform(lasting(4), closed(3), beside=partial(stop_after, 10), grace_s=30)
     assert played.outcomes == {"completed": 9}
     assert played.ended_at == pytest.approx(12)
 
 
 def test_stop_and_then_the_grace_period_is_over():
-    played = perform(lasting(100), Load(3), beside=partial(stop_after, 10), grace_s=30)
+    played = perform(lasting(100), closed(3), beside=partial(stop_after, 10), grace_s=30)
     assert played.outcomes == {"cancelled": 3}
     assert played.ended_at == pytest.approx(40)
     assert [outcome.status for actor in played.actors for outcome in actor.outcomes] == ["cancelled"] * 3
@@ -219,7 +237,7 @@ def test_stopping_again_does_not_prolong_it():
         await stop_after(10, runner)
         await stop_after(20, runner)
 
-    assert perform(lasting(100), Load(3), beside=stop_twice, grace_s=30).ended_at == pytest.approx(40)
+    assert perform(lasting(100), closed(3), beside=stop_twice, grace_s=30).ended_at == pytest.approx(40)
 
 
 def test_cut_ends_everything_now():
@@ -228,14 +246,14 @@ def test_cut_ends_everything_now():
         await cut_after(1, runner)
 
     for beside, at in ((partial(cut_after, 10), 10), (stop_and_cut, 11)):
-        played = perform(lasting(100), Load(5), limits={"a": 2}, beside=beside)
+        played = perform(lasting(100), closed(5), limits={"a": 2}, beside=beside)
         assert played.outcomes == {"cancelled": 5}
         assert played.ended_at == pytest.approx(at)
 
 
 @pytest.mark.parametrize("end", [stop_after, cut_after])
 def test_those_in_the_queue_are_cancelled_and_have_rows(end):
-    played = perform(lasting(6), Load(5), limits={"a": 2}, beside=partial(end, 2))
+    played = perform(lasting(6), closed(5), limits={"a": 2}, beside=partial(end, 2))
     queued = [row for row in played.rows if row["started_at"] is None]
     assert len(queued) == 3
     for row in queued:
@@ -250,7 +268,7 @@ def test_stopped_before_it_began():
         runner.stop()
         await runner.run()
 
-    runner = Runner(Load(3), Timeouts(), {}, pytest.fail, Results(), pytest.fail)
+    runner = Runner([Scenario("", closed(3), pytest.fail)], Timeouts(), {}, Results(), pytest.fail)
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
@@ -265,13 +283,13 @@ def test_nothing_starts_after_the_stop():
 
     for limits in ({}, {"a": 50}):
         started = []
-        played = perform(lasting(1), Load(50), limits=limits, beside=stop)
+        played = perform(lasting(1), closed(50), limits=limits, beside=stop)
         assert played.runner.results.counted(metrics.STARTED) == started[0]
         assert played.outcomes["completed"] == started[0]
 
 
 def test_a_simulation_that_takes_too_long():
-    played = perform(lambda number: partial(trio.sleep, 1 + 100 * number), Load(2, simulations=2), simulation_s=20)
+    played = perform(lambda number: partial(trio.sleep, 1 + 100 * number), closed(2, simulations=2), simulation_s=20)
     assert played.row(0)["error"] is None
     row = played.row(1)
     assert row["outcome"] == "failed"
@@ -282,7 +300,7 @@ def test_a_simulation_that_takes_too_long():
 
 def test_what_is_raised_has_its_name():
     errors = [failed(), ValueError("bug"), ExceptionGroup("", [failed(ErrorKind.AGENT_ERROR, "it says no")])]
-    played = perform(lambda number: partial(fail, errors[number]), Load(1, simulations=3))
+    played = perform(lambda number: partial(fail, errors[number]), closed(1, simulations=3))
     assert [row["error"]["kind"] for row in played.rows] == ["no_response", "internal", "agent_error"]
     assert played.row(0)["error"] == {"kind": "no_response", "stage": "conversation", "turn": None, "message": "silent"}
     assert "bug" in played.row(1)["error"]["message"]
@@ -297,7 +315,7 @@ def test_the_worst_of_several_is_told():
             ExceptionGroup("", [failed(ErrorKind.INVALID_MESSAGE, "garbage"), failed(ErrorKind.NO_RESPONSE)]),
         ],
     )
-    played = perform(lambda number: partial(fail, several), Load(1, simulations=1))
+    played = perform(lambda number: partial(fail, several), closed(1, simulations=1))
     assert played.rows[0]["error"]["kind"] == "invalid_message"
 
 
@@ -319,7 +337,7 @@ async def both(error):
 def test_a_clean_up_that_fails_while_the_run_is_cut(way, error):
     """One that fails in its clean-up harms neither the run nor the others' rows."""
     scripts = [partial(way, error), partial(trio.sleep, 1), partial(way, error), trio.sleep_forever]
-    played = perform(lambda number: scripts[number], Load(4, simulations=4), beside=partial(cut_after, 5))
+    played = perform(lambda number: scripts[number], closed(4, simulations=4), beside=partial(cut_after, 5))
     assert [played.row(number)["outcome"] for number in (1, 3)] == ["completed", "cancelled"]
     assert {played.row(number)["outcome"] for number in (0, 2)} <= {"failed", "cancelled"}
 
@@ -327,7 +345,7 @@ def test_a_clean_up_that_fails_while_the_run_is_cut(way, error):
 @pytest.mark.parametrize("way", [fail_while_cancelled, both])
 def test_a_clean_up_that_fails_when_time_is_up_does_not_hide_that(way):
     error = failed(ErrorKind.CONNECTION_CLOSED, "gone")
-    played = perform(lambda number: partial(way, error), Load(1, simulations=2), simulation_s=5)
+    played = perform(lambda number: partial(way, error), closed(1, simulations=2), simulation_s=5)
     assert [row["error"]["kind"] for row in played.rows] == ["simulation_timeout"] * 2
 
 
@@ -336,7 +354,7 @@ def test_an_actor_that_can_not_let_go_of_everything(script):
     """Whatever `finished` raises is a fault of ours, told in its row; the others go on."""
     played = perform(
         lambda number: script if number == 1 else partial(trio.sleep, 1),
-        Load(2, simulations=6, duration_s=50),
+        closed(2, simulations=6, duration_s=50),
         clean_up=lambda number: ValueError("stuck") if number == 1 else None,
         grace_s=0,
     )
@@ -383,7 +401,7 @@ def test_every_simulation_has_exactly_one_row(acts, concurrency, simulations, du
 
     played = perform(
         script,
-        Load(concurrency, simulations, duration),
+        closed(concurrency, simulations, duration),
         limits={"a": limit, "b": limit},
         agents="ab",
         beside=partial(stop, stop_at) if stop else None,

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from coval_load.engine import metrics
+from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.results import Results
 from coval_load.report.summary_text import summary_text
@@ -138,7 +139,7 @@ def test_cancelled_simulations_are_told():
 def test_several_agents_stand_below_what_they_make_together():
     results = some_results()
     for agent, seconds in (("voice", 1.5), ("chat", 0.333)):
-        results.agent(agent).latency.record(seconds)
+        results.account(Labels(agent=agent)).record("response_latency", seconds)
     lines = summary_text(results.summary(), RUN, colour=False).splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("response_latency"))
     assert lines[at + 1].split()[:3] == ["chat", "1", "333"]
