@@ -76,7 +76,6 @@ class HttpCall:
         limit = self.simulation.services.timeouts.setup_s
         with within(limit, lambda: timed_out(ErrorKind.SETUP_FAILED, "an answer of the agent's host", limit)):
             return await self.way.discover()
-        return None
 
     async def _initialize(self, request: HttpRequest, due: float) -> bytes:
         simulation = self.simulation

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from coval_load.engine.names import Address, Resolver
-from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 
 _SEND_BUFFER_BYTES = 64 * 1024
 """A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
@@ -44,7 +44,8 @@ class Opener:
 
         `what` stands before the address in the message of a time-out; `tls_hint` ends that of a failed handshake.
         Raises SimulationFailed: `dns_failed`, `connection_refused`, `connect_timeout` where the kernel gave up,
-        `tls_failed`, or `internal` where this machine has run out of something.
+        `tls_failed`, or `internal` where this machine has run out of something. It is a `NotReached` where dialling
+        again may help: not for a private address, nor for a certificate that is wrong.
         """
         raw = await self._connect(await self.resolver.resolve(host, port), what)
         if not secure:
@@ -119,8 +120,8 @@ def _refused(address: Address, error: OSError, what: str) -> SimulationFailed:
             "raise its limits (ulimit -n, net.ipv4.ip_local_port_range) or lower the concurrency",
         )
     if error.errno == errno.ETIMEDOUT:
-        return SimulationFailed(ErrorKind.CONNECT_TIMEOUT, f"Timeout connecting to {what}{where}")
-    return SimulationFailed(
+        return NotReached(ErrorKind.CONNECT_TIMEOUT, f"Timeout connecting to {what}{where}")
+    return NotReached(
         ErrorKind.CONNECTION_REFUSED,
         f"Connection refused: expected an agent at {where}; got: {reason(error)}: "
         "check that it runs there and that no firewall is in the way",
@@ -139,6 +140,10 @@ def _tls_failed(host: str, error: Exception, hint: str) -> SimulationFailed:
         if isinstance(error, ssl.SSLCertVerificationError)
         else f"check that the port speaks TLS{hint}"
     )
-    return SimulationFailed(
-        ErrorKind.TLS_FAILED, f"expected a TLS handshake with {host} to succeed; got: {why}: {advice}"
-    )
+    failed = NotReached if _is_hang_up(error) else SimulationFailed
+    return failed(ErrorKind.TLS_FAILED, f"expected a TLS handshake with {host} to succeed; got: {why}: {advice}")
+
+
+def _is_hang_up(error: Exception) -> bool:
+    """Whether the connection ended, rather than that the two ends did not agree."""
+    return not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)

@@ -17,13 +17,16 @@ from websockets.uri import WebSocketURI
 
 from coval_load.engine.connecting import Opener, reason
 from coval_load.engine.link import MAX_MESSAGE_BYTES
-from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
+from coval_load.engine.retry_after import retry_after_s
 from coval_load.engine.wire import Socket
 
 _LONGEST_ANSWER = 64 * 1024
 """Bytes of a refusal that are read. `websockets` takes a megabyte, and half a minute for it in chunks of some bytes."""
 
 _STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: |$)")
+
+_UPGRADE_ADVICE = "check the endpoint's path, and that it takes upgrades"
 
 _SUBPROTOCOL_HEADER = "sec-websocket-protocol"
 
@@ -38,7 +41,7 @@ class Dialler:
         """An open connection to `url` (`wss://` or `ws://`, validated before), within the caller's deadline.
 
         Raises SimulationFailed: as `Opener.open` does, `authentication_failed`, `rate_limited` or
-        `upgrade_refused`.
+        `upgrade_refused`. It is a `NotReached` where dialling again may help: after a 429 or 5xx, which may say when.
         """
         uri = _uri(url)
         wire = Socket(await self.opener.open(uri.host, uri.port, uri.secure, what="WebSocket at "))
@@ -157,14 +160,27 @@ def _not_upgraded(error: Exception) -> SimulationFailed:
             "and custom_headers",
         )
     if status == 429:
-        return SimulationFailed(
-            ErrorKind.RATE_LIMITED, f"expected 101 Switching Protocols; got {answer}: lower the concurrency"
+        return NotReached(
+            ErrorKind.RATE_LIMITED,
+            f"expected 101 Switching Protocols; got {answer}: lower the concurrency",
+            _asked_wait_s(response),
+        )
+    if status >= 500:
+        return NotReached(
+            ErrorKind.UPGRADE_REFUSED,
+            f"expected 101 Switching Protocols; got {answer}: {_UPGRADE_ADVICE}",
+            _asked_wait_s(response),
         )
     moved = f": it points to {places[0][:200]}" if (places := response.headers.get_all("Location")) else ""
     return SimulationFailed(
         ErrorKind.UPGRADE_REFUSED,
-        f"expected 101 Switching Protocols; got {answer}{moved}: check the endpoint's path, and that it takes upgrades",
+        f"expected 101 Switching Protocols; got {answer}{moved}: {_UPGRADE_ADVICE}",
     )
+
+
+def _asked_wait_s(response: Response) -> float:
+    """What `Retry-After` says, 0 where there is none."""
+    return retry_after_s(next(iter(response.headers.get_all("Retry-After")), None), otherwise_s=0.0)
 
 
 def _phrase(status: int) -> str:

@@ -3,6 +3,7 @@
 That an idle one is watched, too, is how it is known at once that the agent closed it.
 """
 
+import math
 import ssl
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
@@ -49,6 +50,8 @@ class HttpConnection:
     connect_s: float | None
     _on_closed: "Callable[[HttpConnection], None]"
     idle_since: float = 0.0
+    expires_at: float = math.inf
+    """When it is too old to be used again, on the Trio clock."""
     is_open: bool = attrs.field(default=True, init=False)
     bytes_came: int = attrs.field(default=0, init=False)
     """How many bytes the last exchange received, whole or not."""

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import lru_cache
+from random import Random
 from urllib.parse import urlsplit
 
 import attrs
@@ -22,6 +23,9 @@ from coval_load.engine.wire import Socket
 IDLE_S = 4.0
 """How long a connection is kept idle. Servers usually close one after 5 s, and a request must not meet that."""
 
+AGE_SPREAD = 0.1
+"""How far a connection may outlive the bound of its age, or fall short of it, as a part of that bound."""
+
 _TLS_HINT = (
     ", or set targets.allow_plaintext: true in the plan (or give --allow-plaintext), without which an http:// endpoint "
     "is asked over https://"
@@ -34,6 +38,23 @@ def _ignore(_: float) -> None:
     pass
 
 
+@attrs.frozen
+class Recycling:
+    """A connection that has been open for `most_age_s` is not used again.
+
+    The bound of each is drawn from `random`, a tenth around it, so that the many that were opened together are not
+    all replaced together. `on_recycled` is called for each that is closed for its age.
+    """
+
+    most_age_s: float
+    random: Random
+    on_recycled: Callable[[], object]
+
+    def expiry(self, opened_at: float) -> float:
+        """When a connection opened then has grown too old."""
+        return opened_at + self.most_age_s * self.random.uniform(1 - AGE_SPREAD, 1 + AGE_SPREAD)
+
+
 @attrs.define(eq=False)
 class HttpPool:
     """Shared by all callers of a run; there are as many connections as requests at once.
@@ -44,6 +65,7 @@ class HttpPool:
     _reactor: Reactor
     _opener: Opener
     _on_connected: Callable[[float], None] = _ignore
+    _recycling: Recycling | None = None
     idle_s: float = attrs.field(default=IDLE_S, kw_only=True)
     _idle: dict[_Origin, OrderedDict[HttpConnection, None]] = attrs.field(factory=dict, init=False)
     _open: set[HttpConnection] = attrs.field(factory=set, init=False)
@@ -59,19 +81,27 @@ class HttpPool:
     def idle(self, url: str) -> HttpConnection | None:
         """What `connect` gives where it need not wait: the idle connection used last, None where there is none."""
         idle = self._idle.get(_origin(url))
-        if idle:
-            self._drop_expired(idle)
         if not idle:
             return None
-        connection, _ = idle.popitem()
-        connection.connect_s = None
-        return connection
+        self._drop_expired(idle)
+        now = trio.current_time()
+        while idle:
+            connection, _ = idle.popitem()
+            if connection.expires_at > now:
+                connection.connect_s = None
+                return connection
+            connection.close()
+            if self._recycling is not None:
+                self._recycling.on_recycled()
+        return None
 
     async def _open_new(self, origin: _Origin) -> HttpConnection:
         began_at = trio.current_time()
         raw = await self._opener.open(*origin, tls_hint=_TLS_HINT)
         connect_s = trio.current_time() - began_at
         connection = HttpConnection(origin, Socket(raw), self._reactor, connect_s, self._closed)
+        if self._recycling is not None:
+            connection.expires_at = self._recycling.expiry(trio.current_time())
         self._open.add(connection)
         self._on_connected(connect_s)
         return connection
@@ -130,10 +160,14 @@ class HttpPool:
 
 @asynccontextmanager
 async def open_pool(
-    reactor: Reactor, opener: Opener, on_connected: Callable[[float], None] = _ignore
+    reactor: Reactor,
+    opener: Opener,
+    on_connected: Callable[[float], None] = _ignore,
+    *,
+    recycling: Recycling | None = None,
 ) -> AsyncIterator[HttpPool]:
     """A pool whose connections are closed in the end."""
-    pool = HttpPool(reactor, opener, on_connected)
+    pool = HttpPool(reactor, opener, on_connected, recycling)
     try:
         yield pool
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from coval_load.engine.outcome import ErrorKind, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 
 _KEEP_S = 60.0
 
@@ -69,7 +69,7 @@ class Resolver:
         """Who waited while a look-up failed is told so, rather than waiting for one of its own after the others'."""
         failed = self._failed.get(key)
         if failed is not None and failed[0] > asked_at:
-            raise SimulationFailed(failed[1].kind, failed[1].message)
+            raise type(failed[1])(failed[1].kind, failed[1].message)
 
 
 def _literal(host: str, port: int) -> Address | None:
@@ -96,8 +96,8 @@ async def _look_up(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(ordered))
 
 
-def _unknown(host: str, error: Exception) -> SimulationFailed:
+def _unknown(host: str, error: Exception) -> NotReached:
     reason = getattr(error, "strerror", None) or str(error)
-    return SimulationFailed(
+    return NotReached(
         ErrorKind.DNS_FAILED, f"expected {host} to resolve to an address; got: {reason}: check the host's name"
     )

@@ -49,6 +49,17 @@ class SimulationFailed(Exception):
         self.message = message
 
 
+class NotReached(SimulationFailed):
+    """A dial failed in a way that may pass, as while an agent restarts: one may dial again.
+
+    `retry_after_s` is how long the agent asks to wait at least, in seconds.
+    """
+
+    def __init__(self, kind: ErrorKind, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(kind, message)
+        self.retry_after_s = retry_after_s
+
+
 @attrs.frozen
 class Failure:
     """What stands under `error` in `simulations.jsonl`.

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from random import Random
 from typing import Any
 
 import attrs
@@ -17,6 +18,7 @@ import trio
 from coval_load.actors.connector import Connector
 from coval_load.actors.http_way import MOST_TOOL_ROUNDS, HttpWay
 from coval_load.actors.narration import Narrator
+from coval_load.actors.redialling import Redialling
 from coval_load.actors.services import Services
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.agents.addresses import check_url, is_private
@@ -26,7 +28,7 @@ from coval_load.engine.connecting import Opener
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.health import watch_generator
-from coval_load.engine.http_pool import HttpPool, open_pool
+from coval_load.engine.http_pool import HttpPool, Recycling, open_pool
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
@@ -130,7 +132,7 @@ async def _simulate(
     opener = Opener(Resolver(any_address if plan.targets.allow_private else is_private), tls)
     async with (
         open_reactor() as reactor,
-        open_pool(reactor, opener) as http,
+        open_pool(reactor, opener, recycling=_recycling(plan, results)) as http,
         trio.open_nursery() as background,
     ):
         services = _services(reactor, results, plan, faults)
@@ -176,9 +178,16 @@ def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) 
     )
 
 
+def _recycling(plan: Plan, results: Results) -> Recycling | None:
+    if plan.most_age_s is None:
+        return None
+    return Recycling(plan.most_age_s, Random(plan.seed), partial(results.count, metrics.CONNECTIONS_RECYCLED))
+
+
 def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> tuple[Way, ...]:
     dialler = Dialler(opener)
     targets = ensemble.plan.targets
+    redialling = Redialling(ensemble.plan.reconnect, ensemble.plan.seed)
 
     def wrong_with(url: str) -> str | None:
         return check_url(url, "websocket", targets)
@@ -186,13 +195,14 @@ def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> tuple[Way, ...]
     def way(role: Role) -> Way:
         options = role.agent.options
         if role.protocol.transport == "websocket":
-            return Connector(options, dialler, http, wrong_with)
+            return Connector(options, dialler, http, wrong_with, redialling)
         return HttpWay(
             pool=http,
             endpoint=options.chat_endpoint,
             discovery=role.form.discovery(),
             honors_retry_after=getattr(options, "honor_retry_after", False),
             most_tool_rounds=getattr(options, "max_tool_rounds", MOST_TOOL_ROUNDS),
+            redialling=redialling,
         )
 
     return tuple(map(way, ensemble.roles))

@@ -19,7 +19,7 @@ from coval_load.plans.documents import read_document
 from coval_load.plans.files import FileFault, find_authorities
 from coval_load.plans.masking import with_secrets
 from coval_load.plans.overrides import Overrides
-from coval_load.plans.plan import Plan, settle_limits, settle_load, settle_recording, settle_timeouts
+from coval_load.plans.plan import Plan, settle_limits, settle_load, settle_reconnect, settle_recording, settle_timeouts
 from coval_load.plans.schema import PlanFile, TestCase
 from coval_load.plans.test_sets import TestSet, load_test_set, read_test_set
 from coval_load.plans.turns import Speech, TurnSettler
@@ -177,6 +177,8 @@ class _Loading:
             targets=file.targets,
             ca_file=ca_file,
             seed=file.seed,
+            reconnect=settle_reconnect(file.reconnect),
+            most_age_s=file.connections.most_age,
             needs_speech=tuple(self.turns.spoken),
             secrets=frozenset(),
             shown={},

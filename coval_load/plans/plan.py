@@ -8,8 +8,18 @@ import attrs
 
 from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
+from coval_load.engine.back_off import BackOff
 from coval_load.engine.plan import Limits, Load, Recording, Timeouts
-from coval_load.plans.schema import LoadSection, Persona, PlanFile, RecordSection, Sample, TestCase, TimeoutsSection
+from coval_load.plans.schema import (
+    LoadSection,
+    Persona,
+    PlanFile,
+    ReconnectSection,
+    RecordSection,
+    Sample,
+    TestCase,
+    TimeoutsSection,
+)
 
 
 @attrs.frozen(repr=False, kw_only=True)
@@ -17,7 +27,8 @@ class Plan:
     """What a run needs to know.
 
     `audio` and `file` of turns are absolute paths, or `clip:NAME`. `needs_speech` are the texts that speech
-    was made of. `secrets` must be shown nowhere. The repr shows counts only.
+    was made of. An HTTP connection that has been open for `most_age_s` is not used again. `secrets` must be shown
+    nowhere. The repr shows counts only.
     """
 
     name: str
@@ -31,6 +42,8 @@ class Plan:
     targets: Targets
     ca_file: Path | None
     seed: int
+    reconnect: BackOff | None = None
+    most_age_s: float | None = None
     needs_speech: tuple[str, ...]
     secrets: frozenset[str]
     shown: Mapping[str, Any]
@@ -59,6 +72,11 @@ def settle_limits(file: PlanFile, agents: tuple[Agent, ...]) -> Limits:
 def settle_timeouts(section: TimeoutsSection) -> Timeouts:
     """The engine's deadlines."""
     return Timeouts(**{f"{name}_s": seconds for name, seconds in attrs.asdict(section).items()})
+
+
+def settle_reconnect(section: ReconnectSection | None) -> BackOff | None:
+    """How dials that fail are tried again; None where they are not."""
+    return None if section is None else BackOff(section.attempts, section.first, section.most)
 
 
 def settle_recording(section: RecordSection) -> Recording:
