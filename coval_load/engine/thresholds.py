@@ -1,0 +1,201 @@
+"""Thresholds: what a run has to keep to, and whether it did. Pure: nothing here waits or looks at a clock."""
+
+import json
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from coval_load.engine import metrics
+from coval_load.engine.labels import Selector
+from coval_load.engine.results import Results
+from coval_load.engine.tally import Tally
+
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+COUNT, PER_SECOND, RATE, DRIFT = "count", "per_second", "rate", "drift"
+
+_ENDED = (metrics.COMPLETED, metrics.FAILED)
+_CHECKS = (metrics.CHECKS_PASSED, metrics.CHECKS_FAILED)
+RATE_OF: Mapping[str, tuple[str, ...]] = {
+    metrics.COMPLETED: _ENDED,
+    metrics.FAILED: _ENDED,
+    metrics.CANCELLED: _ENDED,
+    metrics.STARTED: (metrics.OFFERED,),
+    metrics.DROPPED: (metrics.OFFERED,),
+    metrics.NEVER_STARTED: (metrics.OFFERED,),
+    metrics.QUEUED: (metrics.OFFERED,),
+    metrics.CHECKS_PASSED: _CHECKS,
+    metrics.CHECKS_FAILED: _CHECKS,
+    metrics.FRAMES_SKIPPED: (metrics.FRAMES_SENT, metrics.FRAMES_SKIPPED),
+}
+"""What each count and counter with a `rate` is a share of: the sum of these."""
+
+WITHOUT_LABELS = metrics.OF_THE_GENERATOR | {metrics.ROWS_LOST, metrics.SAMPLES_CLAMPED}
+"""What is the generator's own: it belongs to no agent, scenario, test case or persona."""
+
+_BARE = re.compile(r'[^\s,{}="]+')
+
+
+def percent_of(aggregate: str) -> float | None:
+    """95.0 for `p95`, 99.9 for `p99.9`, up to `p100`; None for what is no percentile."""
+    found = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]{1,6})?)", aggregate)
+    return float(found[1]) if found and 0 < float(found[1]) <= 100 else None
+
+
+def key_of(name: str, labels: Iterable[tuple[str, str]]) -> str:
+    """`response_latency{agent=support}`, as a plan writes it; what can't stand bare is quoted as in JSON."""
+    pairs = [f"{label}={_quoted(value)}" for label, value in labels]
+    return f"{name}{{{','.join(pairs)}}}" if pairs else name
+
+
+def _quoted(value: str) -> str:
+    return value if _BARE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+
+
+@attrs.frozen
+class Threshold:
+    """`text` (`p95 < 1.5s`) for the metric, counter or count `name` of the simulations that `selector` selects.
+
+    `kind` is a kind of error, only of `failed`. `limit` is in seconds for durations, a share of 1 for `rate`
+    and a share an hour for `drift`. With `abort_on_fail` the run stops when it fails, from `delay_s` seconds
+    after the run's start on.
+    """
+
+    name: str
+    selector: Selector
+    kind: str | None
+    aggregate: str
+    operator: str
+    limit: float
+    text: str
+    abort_on_fail: bool = False
+    delay_s: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """What stands before the expression: `failed{agent=support,kind=no_response}`."""
+        kind = (("kind", self.kind),) if self.kind is not None else ()
+        return key_of(self.name, (*self.selector.wanted, *kind))
+
+    @property
+    def unit(self) -> str:
+        """Of the value: `s`, `1`, `bytes`, `1/s`, `bytes/s` or, for `drift`, `1/h`."""
+        if self.aggregate in (RATE, DRIFT):
+            return {RATE: "1", DRIFT: "1/h"}[self.aggregate]
+        if self.name in metrics.METRICS:
+            return "1" if self.aggregate == COUNT else "s"
+        counter = metrics.COUNTERS.get(self.name) or metrics.SIMULATION_COUNTS[self.name]
+        return counter.unit if self.aggregate == COUNT else f"{counter.unit}/s"
+
+
+@attrs.frozen
+class Judged:
+    """Whether a threshold held. `value` is None where nothing was measured for it, and then it did not."""
+
+    threshold: Threshold
+    value: float | None
+    passed: bool
+    reason: str
+    """For people: what came, and of one that failed what was expected."""
+
+    def row(self, aborted: bool = False) -> dict[str, Any]:
+        """What stands under `thresholds` in `summary.json`; `aborted`: it is the one that stopped the run."""
+        return {
+            "metric": self.threshold.key,
+            "threshold": self.threshold.text,
+            "value": self.value,
+            "unit": self.threshold.unit,
+            "passed": self.passed,
+            "abort_on_fail": self.threshold.abort_on_fail,
+            "aborted": aborted,
+        }
+
+
+def prepare(thresholds: Iterable[Threshold], results: Results) -> None:
+    """Have `results` keep what thresholds with a selector ask about; before the first simulation."""
+    for threshold in thresholds:
+        if threshold.selector.wanted:
+            results.select(threshold.selector, {threshold.name, *RATE_OF.get(threshold.name, ())})
+
+
+def judge(
+    threshold: Threshold, results: Results, elapsed_s: float, drift: Mapping[str, float | None] | None = None
+) -> Judged:
+    """Whether `threshold` holds after `elapsed_s` seconds of the run.
+
+    `drift` has, by metric or as `failed`, the change an hour as a share (0.05 is 5 % an hour): of a metric, of
+    the level of its p95; of `failed`, in points of its rate. A name that is missing has no trend that can be told.
+
+    Error handling: KeyError for a selector that `prepare` was not told of.
+    """
+    if threshold.aggregate == DRIFT:
+        value = (drift or {}).get(threshold.name)
+    else:
+        tally = results.selections[threshold.selector] if threshold.selector.wanted else results.whole
+        value = _measured(threshold, tally, elapsed_s)
+    if value is None or not math.isfinite(value):
+        return Judged(threshold, None, False, _why_not(threshold))
+    passed = OPERATORS[threshold.operator](value, threshold.limit)
+    came = f"got {_shown(value, threshold)}"
+    return Judged(threshold, value, passed, came if passed else f"expected {threshold.text}; {came}")
+
+
+def _measured(threshold: Threshold, tally: Tally, elapsed_s: float) -> float | None:
+    if threshold.name in metrics.METRICS:
+        return _of_metric(threshold, tally)
+    amount = _amount(threshold, tally)
+    if threshold.aggregate == PER_SECOND:
+        return amount / elapsed_s if elapsed_s > 0 else None
+    if threshold.aggregate == RATE:
+        whole = sum(tally.counts[name] for name in RATE_OF[threshold.name])
+        return amount / whole if whole else None
+    return amount
+
+
+def _of_metric(threshold: Threshold, tally: Tally) -> float | None:
+    if threshold.aggregate == COUNT:
+        return tally.samples(threshold.name)
+    distribution = tally.distributions.get(threshold.name)
+    if distribution is None or not distribution.count:
+        return None
+    percent = percent_of(threshold.aggregate)
+    if percent is not None:
+        return distribution.percentile(percent)
+    # The mean as `summary.json` has it, so that what people read there is what was judged.
+    mean = round(distribution.total_s / distribution.count, 9)
+    return {"min": distribution.lowest, "max": distribution.highest, "mean": mean}[threshold.aggregate]
+
+
+def _amount(threshold: Threshold, tally: Tally) -> int:
+    if threshold.kind is not None:
+        return tally.errors.get(threshold.kind, 0)
+    clamped = tally.clamped if threshold.name == metrics.SAMPLES_CLAMPED else 0
+    return tally.counts[threshold.name] + clamped
+
+
+def _why_not(threshold: Threshold) -> str:
+    expected = f"expected {threshold.text}; got "
+    if threshold.aggregate == DRIFT:
+        return f"{expected}no trend of {threshold.name}: the run was too short, or too little was measured, to tell one"
+    if threshold.aggregate == RATE:
+        return f"{expected}nothing that {threshold.key} is a share of"
+    return f"{expected}no value: nothing was measured for {threshold.key}"
+
+
+def _shown(value: float, threshold: Threshold) -> str:
+    if threshold.aggregate == RATE:
+        return f"{value * 100:.6g}%"
+    if threshold.aggregate == DRIFT:
+        return f"{value * 100:.6g}% an hour"
+    return f"{value:.9g}" if threshold.unit == "1" else f"{value:.6g} {threshold.unit}"
