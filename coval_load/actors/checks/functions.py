@@ -32,6 +32,18 @@ class FunctionShelf:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 
+    def refuses(self, name: str, options: Mapping[str, Any]) -> str | None:
+        """Why the function `name` can't be called with a conversation and `options`. Raises CannotLoad."""
+        try:
+            signature = inspect.signature(self.function(name))
+        except (TypeError, ValueError):
+            return None  # it does not tell what it takes, as some that are written in C
+        try:
+            signature.bind(Conversation(), **options)
+        except TypeError as error:
+            return str(error)
+        return None
+
     def _load(self, name: str) -> Function:
         if self._points is None:
             self._points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
