@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from coval_load.actors.checks.interface import Check
 from coval_load.actors.clips import PreparedClip
 
 
@@ -93,7 +94,10 @@ def _has(given: Any, wanted: Any) -> bool:
 
 @attrs.frozen
 class TestCase:
-    """A script; `attributes` fill `{{test_case.*}}`, `tool_results` answer the agent's tool calls."""
+    """A script; `attributes` fill `{{test_case.*}}`, `tool_results` answer the agent's tool calls.
+
+    `checks` are what a conversation that went through all of it is expected to keep to.
+    """
 
     __test__ = False  # not one of pytest's
 
@@ -101,6 +105,7 @@ class TestCase:
     turns: Sequence[Turn]
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
     tool_results: Sequence[ToolAnswer] = ()
+    checks: Sequence[Check] = ()
 
     def result_for(self, name: str, arguments: Any) -> ToolAnswer | None:
         """The first answer that fits a call of the tool `name` with `arguments` (parsed JSON, whatever it is)."""

@@ -13,6 +13,7 @@ import trio
 
 from coval_load.actors import persona as cast
 from coval_load.actors.chat import ChatConversation
+from coval_load.actors.checks.functions import FunctionShelf
 from coval_load.actors.clips import ClipShelf, silence
 from coval_load.actors.connector import Connector
 from coval_load.actors.http_call import HttpCall
@@ -28,6 +29,7 @@ from coval_load.agents.body import Agent
 from coval_load.codecs.audio.files import AudioFileError
 from coval_load.engine.arrivals import deal
 from coval_load.faults import Fault, Faulty
+from coval_load.plans.checks import make_checks
 from coval_load.plans.plan import Plan
 from coval_load.plans.schema import AnyTurn, AudioTurn, DtmfTurn, MediaTurn, Persona, SkipTurn, TestCase, TextTurn
 
@@ -64,9 +66,11 @@ class Ensemble:
         Raises Faulty for a file that is no audio, and for placeholders without a value in a test case; not for
         those of `test_case.*` where the cases are not the user's own.
         """
-        shelf = ClipShelf()
+        shelf, functions = ClipShelf(), FunctionShelf()
         faults: list[Fault] = []
-        roles = tuple(_role(plan, agent, protocols[agent.model_type], shelf, faults) for agent in plan.agents)
+        roles = tuple(
+            _role(plan, agent, protocols[agent.model_type], shelf, functions, faults) for agent in plan.agents
+        )
         personas = tuple(_persona(persona) for persona in plan.personas)
         for at, role in enumerate(roles):
             missing = _missing_values(plan, role, personas, own_cases=own_cases)
@@ -233,7 +237,14 @@ _WHERE_TO_LOOK = {
 }
 
 
-def _role(plan: Plan, agent: Agent, protocol: AgentProtocol, shelf: ClipShelf, faults: list[Fault]) -> Role:
+def _role(
+    plan: Plan,
+    agent: Agent,
+    protocol: AgentProtocol,
+    shelf: ClipShelf,
+    functions: FunctionShelf,
+    faults: list[Fault],
+) -> Role:
     form = protocol.make_format(agent.options)
     is_voice = protocol.medium == "voice"
 
@@ -246,7 +257,9 @@ def _role(plan: Plan, agent: Agent, protocol: AgentProtocol, shelf: ClipShelf, f
         answers = tuple(
             cast.ToolAnswer(answer.tool, answer.arguments, answer.result) for answer in written.tool_results
         )
-        return cast.TestCase(written.id, tuple(map(turn, written.turns)), written.attributes, answers)
+        over_http = protocol.transport == "http"
+        checks = make_checks(written.checks, functions, is_voice=is_voice, over_http=over_http)
+        return cast.TestCase(written.id, tuple(map(turn, written.turns)), written.attributes, answers, checks)
 
     return Role(agent, protocol, form, silence(form) if is_voice else b"", tuple(map(case, plan.test_cases)))
 

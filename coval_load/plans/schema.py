@@ -8,6 +8,7 @@ import attrs
 from coval_load.agents.addresses import Targets
 from coval_load.faults import Fault
 from coval_load.limits import Between, Duration, JsonSize, Length, Pattern, Tagged
+from coval_load.plans.check_schema import CheckKey
 
 MOST_AT_ONCE = 100_000
 
@@ -115,6 +116,7 @@ class TestCase:
     turns: Turns
     attributes: Attributes = attrs.field(factory=dict, repr=False)
     tool_results: ToolAnswers = ()
+    checks: Annotated[Sequence[CheckKey], Length(0, 1000)] = ()
     weight: Annotated[float, Between(above=0), Between(least=0, most=1e6)] = 1.0
     iterations: Annotated[int, Between(least=1, most=1_000_000)] = 1
 

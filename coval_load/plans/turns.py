@@ -6,7 +6,9 @@ from typing import TypeVar
 
 import attrs
 
+from coval_load.actors.checks.functions import FunctionShelf
 from coval_load.faults import Fault
+from coval_load.plans.checks import check_faults
 from coval_load.plans.files import FileFault, find_file, find_image
 from coval_load.plans.schema import AnyTurn, AudioTurn, DtmfTurn, MediaTurn, SkipTurn, TestCase, TextTurn
 from coval_load.plans.speech import CannotSpeak
@@ -49,6 +51,7 @@ class TurnSettler:
     clip_names: Collection[str]
     faults: list[Fault] = attrs.field(factory=list)
     spoken: dict[str, Path] = attrs.field(factory=dict)
+    _functions: FunctionShelf = attrs.field(factory=FunctionShelf, init=False)
 
     def settle(self, test_set: TestSet) -> tuple[TestCase, ...]:
         """The test cases with every path absolute; what can't be is in `faults`."""
@@ -68,10 +71,17 @@ class TurnSettler:
                 f"{at.removesuffix('.turns')}.tool_results",
                 "expected it for chat agents only; every agent of the plan is spoken to, take it out",
             )
+        self._judge(case, lambda key: f"{at.removesuffix('.turns')}.{key}")
         for number, turn in enumerate(case.turns):
             self._check(turn, number, f"{at}[{number}]")
         turns = [self._turn(turn, folder, f"{at}[{number}]") for number, turn in enumerate(case.turns)]
         return attrs.evolve(case, turns=tuple(turns))
+
+    def _judge(self, case: TestCase, path: Callable[[str], str]) -> None:
+        agents = [(hearer.is_voice, hearer.only_answers) for hearer in self.hearers]
+        spoken = sum(not isinstance(turn, SkipTurn) for turn in case.turns)
+        for fault in check_faults(case.checks, spoken, agents, self._functions):
+            self._fault(path(f"checks{fault.path}"), fault.message)
 
     def _check(self, turn: AnyTurn, number: int, at: str) -> None:
         reader = next((hearer.name for hearer in self.hearers if not hearer.is_voice), None)
