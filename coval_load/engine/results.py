@@ -6,10 +6,12 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Labels, Selector
 from coval_load.engine.outcome import ErrorKind, Outcome
 from coval_load.engine.tally import Account, Tally
-from coval_load.engine.verdict import Evidence, Vitals, verdict
+from coval_load.engine.verdict import verdict
+from coval_load.engine.vitals import Vitals
 
 _KEPT_OF_EACH = frozenset({metrics.RESPONSE_LATENCY})
 """What is measured of each agent and of each scenario, beside their simulations and errors."""
@@ -118,12 +120,20 @@ class Results:
             vitals=self.vitals,
             loop_lag_samples=self.samples(metrics.LOOP_LAG),
             loop_lag_p99_s=self.percentile(metrics.LOOP_LAG, 99),
+            loop_lag_max_s=self.percentile(metrics.LOOP_LAG, 100),
             send_lateness_samples=self.samples(metrics.SEND_LATENESS),
             send_lateness_p99_s=self.percentile(metrics.SEND_LATENESS, 99),
+            start_lateness_samples=self.samples(metrics.START_LATENESS),
+            start_lateness_p99_s=self.percentile(metrics.START_LATENESS, 99),
+            gc_pause_samples=self.samples(metrics.GC_PAUSE),
+            gc_pause_p99_s=self.percentile(metrics.GC_PAUSE, 99),
+            gc_pause_max_s=self.percentile(metrics.GC_PAUSE, 100),
             frames_sent=counts[metrics.FRAMES_SENT],
             frames_skipped=counts[metrics.FRAMES_SKIPPED],
             offered=counts[metrics.OFFERED],
             started=counts[metrics.STARTED],
+            dropped=counts[metrics.DROPPED],
+            never_started=counts[metrics.NEVER_STARTED],
             rows_lost=counts[metrics.ROWS_LOST],
             internal_errors=self.whole.errors.get(ErrorKind.INTERNAL, 0),
         )

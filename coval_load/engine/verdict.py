@@ -1,9 +1,12 @@
 """Whether a run can be trusted: the generator is judged as hard as the agent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
-import attrs
+from coval_load.engine.evidence import Evidence
+from coval_load.engine.vitals import Used, Vitals
+
+__all__ = ["Evidence", "Vitals", "verdict"]
 
 SEND_LATENESS_INVALID_S = 0.1
 """Five frames late: an agent hears gaps in the caller's speech and ends its turn for it."""
@@ -13,130 +16,202 @@ LOOP_LAG_INVALID_S = 0.25
 """Arrivals may be stamped this much late: as long as the latencies one wants to see."""
 LOOP_LAG_DEGRADED_S = 0.05
 """Visible in a p50 of a few hundred milliseconds."""
+STALL_DEGRADED_S = 1.0
+"""So long a stall is in every conversation that went on then, however well the rest of an hour went."""
+START_LATENESS_INVALID_S = 0.25
+"""Simulations come in bunches, not at the rate that the plan says."""
+START_LATENESS_DEGRADED_S = 0.05
+"""As for the loop's lag: visible in a p50."""
+NOT_STARTED_DEGRADED = 0.01
+"""One simulation in a hundred left out: the agent was offered less than the plan says."""
 FRAMES_SKIPPED_INVALID = 0.01
 """One frame in a hundred left out: the caller's speech is no longer what the plan says."""
 CPU_SHARE_DEGRADED = 0.9
 """Of one core; the event loop is one thread, so above this the next simulation makes all of them late."""
-CPU_WATCHED_AT_LEAST_S = 1.0
+CPU_SHARE_BUSY = 0.7
+"""Of one core: where something was late, it was more likely our own work than anything else."""
+CPU_WAIT_DEGRADED = 0.1
+"""Of the run: what else runs on this machine is measured along with the agent."""
+GC_SHARE_DEGRADED = 0.05
+"""Of the run: more than everything else that a simulation costs."""
+GC_PAUSE_P99_DEGRADED_S = 0.02
+"""A pause of one frame: frames leave late."""
+GC_PAUSE_MAX_DEGRADED_S = 0.25
+"""Arrivals in it are stamped as late as the latencies one wants to see."""
+USED_DEGRADED = 0.9
+"""Of the descriptors or ports there are: connections that close linger, and the next may get none."""
+WATCHED_AT_LEAST_S = 1.0
 """Each run begins with work: the share of less says nothing of the rest."""
 SAMPLES_AT_LEAST = 20
 """A 99th percentile of fewer is one hiccup at the start."""
 
+Level = Literal["degraded", "invalid"]
+Finding = tuple[Level, str]
+_Borders = tuple[tuple[Level, float], ...]
 
-@attrs.define
-class Vitals:
-    """What the generator's process used so far; seconds and bytes."""
+_FRAMES_LATE: _Borders = (("invalid", SEND_LATENESS_INVALID_S), ("degraded", SEND_LATENESS_DEGRADED_S))
+_WAKE_UPS_LATE: _Borders = (("invalid", LOOP_LAG_INVALID_S), ("degraded", LOOP_LAG_DEGRADED_S))
+_STARTS_LATE: _Borders = (("invalid", START_LATENESS_INVALID_S), ("degraded", START_LATENESS_DEGRADED_S))
 
-    cpu_s: float = 0.0
-    watched_s: float = 0.0
-    busiest_cpu_share: float = 0.0
-    max_rss_bytes: int | None = None
-
-    @property
-    def cpu_share(self) -> float | None:
-        """CPU seconds for each second of the run; None before the first second is over."""
-        return self.cpu_s / self.watched_s if self.watched_s > 0 else None
-
-    def merge(self, generator: Mapping[str, Any]) -> None:
-        """Take in another process, given as its `generator` in `summary.json`: the busier one counts."""
-        share = generator["cpu_share"] or 0.0
-        if share > (self.cpu_share or 0.0):
-            self.cpu_s, self.watched_s = share, 1.0
-        self.busiest_cpu_share = max(self.busiest_cpu_share, generator["busiest_cpu_share"])
-        if generator["max_rss_bytes"] is not None:
-            self.max_rss_bytes = max(self.max_rss_bytes or 0, generator["max_rss_bytes"])
-
-
-@attrs.frozen
-class Evidence:
-    """What a verdict is judged by: seconds, counts; a p99 is None where nothing was recorded."""
-
-    vitals: Vitals = attrs.field(factory=Vitals)
-    loop_lag_samples: int = 0
-    loop_lag_p99_s: float | None = None
-    send_lateness_samples: int = 0
-    send_lateness_p99_s: float | None = None
-    frames_sent: int = 0
-    frames_skipped: int = 0
-    offered: int = 0
-    started: int = 0
-    rows_lost: int = 0
-    internal_errors: int = 0
+_FEWER = "lower the concurrency or use more machines"
+_ROOM = "free the machine, or pin the generator to another core with taskset"
+_RAISE_LIMIT = "raise the CPU limit"
 
 
 def verdict(evidence: Evidence) -> dict[str, Any]:
     """`generator` in `summary.json`: `valid`, `degraded` or `invalid`, why, and the numbers it rests on."""
-    invalid = list(_reasons_against_trust(evidence))
-    degraded = list(_reasons_for_doubt(evidence))
-    judged: Literal["valid", "degraded", "invalid"] = "invalid" if invalid else "degraded" if degraded else "valid"
+    findings = list(_findings(evidence))
+    invalid = [reason for level, reason in findings if level == "invalid"]
+    degraded = [reason for level, reason in findings if level == "degraded"]
     return {
-        "verdict": judged,
+        "verdict": "invalid" if invalid else "degraded" if degraded else "valid",
         "reasons": invalid + degraded,
-        "cpu_share": _rounded(evidence.vitals.cpu_share),
-        "busiest_cpu_share": _rounded(evidence.vitals.busiest_cpu_share),
-        "loop_lag_p99_s": evidence.loop_lag_p99_s,
-        "send_lateness_p99_s": evidence.send_lateness_p99_s,
-        "frames_skipped": evidence.frames_skipped,
-        "offered": evidence.offered,
-        "started": evidence.started,
-        "rows_lost": evidence.rows_lost,
-        "internal_errors": evidence.internal_errors,
-        "max_rss_bytes": evidence.vitals.max_rss_bytes,
+        **evidence.figures(),
     }
 
 
-def _reasons_against_trust(evidence: Evidence) -> Iterator[str]:
+def _findings(evidence: Evidence) -> Iterator[Finding]:
+    yield from _lost(evidence)
+    yield from _late(evidence)
+    yield from _stalled(evidence)
+    yield from _short_of_cpu(evidence.vitals)
+    yield from _collecting(evidence)
+    yield from _not_started(evidence)
+    yield from _close_to_limits(evidence.vitals)
+
+
+def _lost(evidence: Evidence) -> Iterator[Finding]:
     if evidence.internal_errors:
         yield (
+            "invalid",
             "expected no simulation to fail by a fault of coval-load or of this machine, got "
-            f"{evidence.internal_errors}; look at the errors of kind internal"
+            f"{evidence.internal_errors}; look at the errors of kind internal",
         )
     if evidence.rows_lost:
         yield (
+            "invalid",
             f"expected no line of simulations.jsonl to be lost, got {evidence.rows_lost}; "
-            "check that the disk has room and keeps up"
+            "check that the disk has room and keeps up",
         )
-    if _lateness(evidence) > SEND_LATENESS_INVALID_S:
-        yield _late("frames left", _lateness(evidence), SEND_LATENESS_INVALID_S)
-    if _lag(evidence) > LOOP_LAG_INVALID_S:
-        yield _late("the generator woke up", _lag(evidence), LOOP_LAG_INVALID_S)
     if evidence.frames_skipped > FRAMES_SKIPPED_INVALID * evidence.frames_sent:
         yield (
+            "invalid",
             f"expected at most {FRAMES_SKIPPED_INVALID:.0%} of frames to be skipped, got "
-            f"{evidence.frames_skipped} beside {evidence.frames_sent} sent; lower the concurrency or use more "
-            "machines"
+            f"{evidence.frames_skipped} beside {evidence.frames_sent} sent; {_advice(evidence.vitals)}",
         )
 
 
-def _reasons_for_doubt(evidence: Evidence) -> Iterator[str]:
-    if SEND_LATENESS_INVALID_S >= _lateness(evidence) > SEND_LATENESS_DEGRADED_S:
-        yield _late("frames left", _lateness(evidence), SEND_LATENESS_DEGRADED_S)
-    if LOOP_LAG_INVALID_S >= _lag(evidence) > LOOP_LAG_DEGRADED_S:
-        yield _late("the generator woke up", _lag(evidence), LOOP_LAG_DEGRADED_S)
-    share = evidence.vitals.cpu_share or 0.0
-    if share > CPU_SHARE_DEGRADED and evidence.vitals.watched_s >= CPU_WATCHED_AT_LEAST_S:
+def _late(evidence: Evidence) -> Iterator[Finding]:
+    judged = (
+        ("frames left", evidence.send_lateness_p99_s, evidence.send_lateness_samples, _FRAMES_LATE),
+        ("the generator woke up", evidence.loop_lag_p99_s, evidence.loop_lag_samples, _WAKE_UPS_LATE),
+        ("simulations began", evidence.start_lateness_p99_s, evidence.start_lateness_samples, _STARTS_LATE),
+    )
+    for what, p99_s, samples, borders in judged:
+        if p99_s is None or samples < SAMPLES_AT_LEAST:
+            continue
+        for level, allowed_s in borders:
+            if p99_s > allowed_s:
+                late = f"{what} {_ms(p99_s)} late (p99), expected at most {_ms(allowed_s)}"
+                yield level, f"{late}; {_advice(evidence.vitals)}"
+                break
+
+
+def _stalled(evidence: Evidence) -> Iterator[Finding]:
+    longest_s = evidence.loop_lag_max_s or 0.0
+    told = (evidence.loop_lag_p99_s or 0.0) > LOOP_LAG_INVALID_S
+    if longest_s > STALL_DEGRADED_S and evidence.loop_lag_samples >= SAMPLES_AT_LEAST and not told:
         yield (
-            f"expected the generator to use at most {CPU_SHARE_DEGRADED:.0%} of a core, got {share:.0%}; "
-            "lower the concurrency or use more machines"
+            "degraded",
+            f"the generator stood still for {longest_s:.1f} s, expected at most {STALL_DEGRADED_S:g} s; "
+            f"{_advice(evidence.vitals)}",
         )
 
 
-def _lateness(evidence: Evidence) -> float:
-    enough = evidence.send_lateness_samples >= SAMPLES_AT_LEAST
-    return (evidence.send_lateness_p99_s or 0.0) if enough else 0.0
+def _short_of_cpu(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.watched_s < WATCHED_AT_LEAST_S:
+        return
+    share = vitals.cpu_share or 0.0
+    if share > CPU_SHARE_DEGRADED:
+        yield (
+            "degraded",
+            f"expected the generator to use at most {CPU_SHARE_DEGRADED:.0%} of a core, got {share:.0%}; {_FEWER}",
+        )
+    if _deprived(vitals):
+        yield (
+            "degraded",
+            f"others had the CPU for {vitals.cpu_wait_share or 0.0:.0%} of the run while the generator wanted it, "
+            f"expected at most {CPU_WAIT_DEGRADED:.0%}; {_ROOM}",
+        )
+    if _throttled(vitals):
+        yield (
+            "degraded",
+            f"the CPU limit of the container held the generator for {vitals.throttled_share or 0.0:.0%} of the run, "
+            f"expected at most {CPU_WAIT_DEGRADED:.0%}; {_RAISE_LIMIT}",
+        )
 
 
-def _lag(evidence: Evidence) -> float:
-    enough = evidence.loop_lag_samples >= SAMPLES_AT_LEAST
-    return (evidence.loop_lag_p99_s or 0.0) if enough else 0.0
+def _collecting(evidence: Evidence) -> Iterator[Finding]:
+    p99_s, longest_s = evidence.gc_pause_p99_s or 0.0, evidence.gc_pause_max_s or 0.0
+    enough = evidence.gc_pause_samples >= SAMPLES_AT_LEAST
+    if p99_s > GC_PAUSE_P99_DEGRADED_S and enough:
+        yield "degraded", _paused(f"{_ms(p99_s)} (p99)", _ms(GC_PAUSE_P99_DEGRADED_S))
+    if longest_s > GC_PAUSE_MAX_DEGRADED_S:
+        yield "degraded", _paused(f"{_ms(longest_s)} (longest)", _ms(GC_PAUSE_MAX_DEGRADED_S))
+    share = evidence.vitals.gc_share or 0.0
+    if share > GC_SHARE_DEGRADED and evidence.vitals.watched_s >= WATCHED_AT_LEAST_S:
+        yield "degraded", _paused(f"{share:.0%} of the run", f"{GC_SHARE_DEGRADED:.0%}")
 
 
-def _late(what: str, seconds: float, allowed: float) -> str:
+def _not_started(evidence: Evidence) -> Iterator[Finding]:
+    missing = evidence.dropped + evidence.never_started
+    if missing > NOT_STARTED_DEGRADED * evidence.offered:
+        yield (
+            "degraded",
+            f"{missing:,} of {evidence.offered:,} simulations that were due never began ({evidence.dropped:,} dropped, "
+            f"{evidence.never_started:,} still waiting at the end): the cap on concurrency or the agent's limit held "
+            "them back, so the load was less than the plan says; raise most_at_once or limits.per_agent",
+        )
+
+
+def _close_to_limits(vitals: Vitals) -> Iterator[Finding]:
+    if vitals.descriptors.share > USED_DEGRADED:
+        advice = "raise it with `ulimit -n`, or LimitNOFILE= of the service"
+        yield "degraded", _nearly_all("file descriptors", vitals.descriptors, advice)
+    if vitals.ports.share > USED_DEGRADED:
+        advice = "widen net.ipv4.ip_local_port_range, or use more machines"
+        yield "degraded", _nearly_all("ports", vitals.ports, advice)
+
+
+def _nearly_all(what: str, used: Used, advice: str) -> str:
+    return f"{used.most:,} {what} were in use, the limit is {used.limit:,}: the next connection may get none; {advice}"
+
+
+def _paused(found: str, allowed: str) -> str:
     return (
-        f"{what} {seconds * 1e3:.0f} ms late (p99), expected at most {allowed * 1e3:.0f} ms; "
+        f"the garbage collector stopped the generator for {found}, expected at most {allowed}; "
         "lower the concurrency or use more machines"
     )
 
 
-def _rounded(share: float | None) -> float | None:
-    return None if share is None else round(share, 3)
+def _advice(vitals: Vitals) -> str:
+    """What to do about what was late, by what most likely made it late."""
+    if _throttled(vitals):
+        return f"the container's CPU limit held it: {_RAISE_LIMIT}"
+    if _deprived(vitals):
+        return f"the machine was busy with other things: {_ROOM}"
+    if (vitals.cpu_share or 0.0) > CPU_SHARE_BUSY or vitals.busiest_cpu_share > CPU_SHARE_DEGRADED:
+        return f"the generator had much to do: {_FEWER}"
+    return "its CPU was not why: look for an agent that floods, a disk that hangs, or a process that was stopped"
+
+
+def _deprived(vitals: Vitals) -> bool:
+    return (vitals.cpu_wait_share or 0.0) > CPU_WAIT_DEGRADED and vitals.watched_s >= WATCHED_AT_LEAST_S
+
+
+def _throttled(vitals: Vitals) -> bool:
+    return (vitals.throttled_share or 0.0) > CPU_WAIT_DEGRADED and vitals.watched_s >= WATCHED_AT_LEAST_S
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.0f} ms"

@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from coval_load.engine import metrics
-from coval_load.engine.health import max_rss_bytes, watch_generator
+from coval_load.engine import health, metrics, resources
+from coval_load.engine.health import watch_generator
 from coval_load.engine.results import Results
 
 
@@ -71,18 +71,77 @@ async def test_what_gathers_is_counted_each_second(autojump_clock):
         nursery.start_soon(watch_generator, results)
         nursery.start_soon(frames)
         await trio.sleep(1.5)
-        assert results._distributions[metrics.SEND_LATENESS]._pending == []
+        assert results.whole.distributions[metrics.SEND_LATENESS]._pending == []
         nursery.cancel_scope.cancel()
 
 
 async def test_vitals_are_kept(autojump_clock):
     results = Results()
     await watch_for(results, 2.5)
-    assert results.vitals.watched_s == pytest.approx(2.5)
-    assert results.vitals.cpu_s >= 0
-    assert results.vitals.busiest_cpu_share >= 0
-    assert results.summary()["generator"]["max_rss_bytes"] <= max_rss_bytes()
-    assert max_rss_bytes() > 10_000_000
+    vitals = results.vitals
+    assert vitals.watched_s == pytest.approx(2.5)
+    assert vitals.cpu_s >= 0
+    assert vitals.busiest_cpu_share >= 0
+    assert 10_000_000 < vitals.rss_bytes <= vitals.max_rss_bytes <= resources.max_rss_bytes()
+    assert 0 < vitals.descriptors.most < vitals.descriptors.limit == resources.descriptor_limits()[0]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """What the readers of `resources` say, one value for each look; the first ones are from before the start."""
+
+    def says(**readings):
+        for name, values in readings.items():
+            following = iter(values)
+            monkeypatch.setattr(resources, name, lambda following=following: next(following))
+
+    return says
+
+
+async def test_time_without_a_cpu_is_counted_from_the_start_on(autojump_clock, machine):
+    machine(cpu_wait_s=[100.0, 100.25, None, 100.5, 101.0], throttled_s=[7.0, 7.0, 7.5, 7.25, 8.25])
+    results = Results()
+    await watch_for(results, 3.05)
+    # What a reading that failed hides is not made up; a cgroup that was left does not count backwards.
+    assert results.vitals.cpu_wait_s == pytest.approx(0.25 + 0.5)
+    assert results.vitals.throttled_s == pytest.approx(0.5 + 1.0)
+
+
+async def test_what_the_system_does_not_say_stays_unknown(autojump_clock, machine):
+    nothing = [None] * 9
+    machine(cpu_wait_s=nothing, throttled_s=nothing, rss_bytes=nothing, ephemeral_ports=nothing, ports_in_use=nothing)
+    results = Results()
+    await watch_for(results, 2.5)
+    generator = results.summary()["generator"]
+    unknown = ("cpu_wait_share", "throttled_share", "rss_bytes", "ports_most", "ports_limit")
+    assert [generator[name] for name in unknown] == [None] * 5
+
+
+async def test_the_most_of_what_is_limited_is_kept(autojump_clock, machine):
+    machine(
+        open_descriptors=[10, 95, 20],
+        descriptor_limits=[(100, 200), (100, 200), (1000, 2000)],
+        ephemeral_ports=[range(1000, 1100)],
+        ports_in_use=[5, 80, 91],
+    )
+    results = Results()
+    await watch_for(results, 2.05)
+    judged = results.summary()["generator"]
+    assert (judged["descriptors_most"], judged["descriptors_limit"]) == (95, 100)
+    assert (judged["ports_most"], judged["ports_limit"]) == (91, 100)
+    assert len(judged["reasons"]) == 2
+
+
+@pytest.mark.parametrize(("costly_ns", "looks"), [(-1, 3), (10**12, 21)])
+async def test_descriptors_that_take_long_to_count_are_counted_less_often(
+    autojump_clock, monkeypatch, costly_ns, looks
+):
+    counted = []
+    monkeypatch.setattr(resources, "open_descriptors", lambda: counted.append(1) or 1)
+    monkeypatch.setattr(health, "_COSTLY_NS", costly_ns)
+    await watch_for(Results(), 20.05)
+    # At 1 s, 11 s and at the end, which is the 21st look; otherwise at each.
+    assert len(counted) == looks
 
 
 async def test_pauses_of_the_garbage_collector_are_kept(autojump_clock):
@@ -96,4 +155,5 @@ async def test_pauses_of_the_garbage_collector_are_kept(autojump_clock):
 
     await watch_for(results, 1.5, collect)
     assert results.samples(metrics.GC_PAUSE) >= 2
+    assert results.vitals.gc_s == pytest.approx(results.whole.distributions[metrics.GC_PAUSE].total_s, abs=1e-4)
     assert gc.callbacks == before
