@@ -1,0 +1,127 @@
+"""A run's course in a bounded number of points, for telling afterwards whether anything drifted."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from coval_load.engine import metrics
+
+POINTS_AT_MOST = 1024
+
+
+@attrs.frozen
+class Latency:
+    """One metric in one point: how many values, and percentiles in seconds."""
+
+    count: int
+    p50: float
+    p95: float
+
+    def joined(self, other: "Latency") -> "Latency":
+        """Both together. The percentiles become means weighted by count: near enough for a trend, and no more."""
+        count = self.count + other.count
+        return Latency(
+            count,
+            (self.p50 * self.count + other.p50 * other.count) / count,
+            (self.p95 * self.count + other.p95 * other.count) / count,
+        )
+
+
+@attrs.frozen
+class Point:
+    """One stretch of a run, in seconds since its start. `ended` are simulations that completed or failed."""
+
+    start_s: float
+    end_s: float
+    latencies: Mapping[str, Latency]
+    ended: int
+    failed: int
+    rss_bytes: float | None
+
+    @property
+    def t(self) -> float:
+        """Its middle."""
+        return (self.start_s + self.end_s) / 2
+
+    def joined(self, later: "Point") -> "Point":
+        """This point and the one after it as one."""
+        latencies = dict(self.latencies)
+        for name, latency in later.latencies.items():
+            latencies[name] = latencies[name].joined(latency) if name in latencies else latency
+        return Point(
+            self.start_s,
+            later.end_s,
+            latencies,
+            self.ended + later.ended,
+            self.failed + later.failed,
+            _mean(self, later),
+        )
+
+
+def _mean(one: Point, other: Point) -> float | None:
+    known = [(point.rss_bytes, point.end_s - point.start_s) for point in (one, other) if point.rss_bytes is not None]
+    seconds = sum(weight for _, weight in known)
+    return sum(rss * weight for rss, weight in known) / seconds if seconds else None
+
+
+def _asked(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names) | {metrics.RESPONSE_LATENCY}
+
+
+@attrs.define
+class Series:
+    """Rows of `timeline.jsonl` as points in fixed memory: when `at_most` are there, neighbours are joined in pairs.
+
+    From then on each new point takes in twice as many rows. `asked` are the metrics kept beside `response_latency`.
+    """
+
+    asked: frozenset[str] = attrs.field(default=frozenset[str](), converter=_asked)
+    at_most: int = attrs.field(default=POINTS_AT_MOST, validator=attrs.validators.ge(2))
+    stride: int = attrs.field(default=1, init=False)
+    """How many rows a point holds."""
+    _full: list[Point] = attrs.field(factory=list, init=False)
+    _filling: Point | None = attrs.field(default=None, init=False)
+    _filled: int = attrs.field(default=0, init=False)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take in one row; they must come in their order. One of no length is left out."""
+        if row["seconds"] <= 0:
+            return
+        point = self._point(row)
+        self._filling = point if self._filling is None else self._filling.joined(point)
+        self._filled += 1
+        if self._filled >= self.stride:
+            self._full.append(self._filling)
+            self._filling, self._filled = None, 0
+            if len(self._full) >= self.at_most:
+                self._halve()
+
+    @property
+    def points(self) -> list[Point]:
+        """All of them in order; the last one may still be filling."""
+        return [*self._full, self._filling] if self._filling else list(self._full)
+
+    def _halve(self) -> None:
+        # An odd last one goes on filling: it holds half of what a point holds now.
+        odd = self._full.pop() if len(self._full) % 2 else None
+        self._full = [one.joined(other) for one, other in zip(self._full[::2], self._full[1::2], strict=True)]
+        self._filling, self._filled = odd, self.stride if odd else 0
+        self.stride *= 2
+
+    def _point(self, row: Mapping[str, Any]) -> Point:
+        counts, measured = row["counts"], row["metrics"]
+        latencies = {
+            name: Latency(entry["count"], entry["p50"], entry["p95"])
+            for name in sorted(self.asked)
+            if (entry := measured.get(name)) is not None
+        }
+        failed = counts[metrics.FAILED]
+        return Point(
+            start_s=row["at"] - row["seconds"],
+            end_s=row["at"],
+            latencies=latencies,
+            ended=counts[metrics.COMPLETED] + failed,
+            failed=failed,
+            rss_bytes=row["generator"]["rss_bytes"],
+        )
