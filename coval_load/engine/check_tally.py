@@ -1,0 +1,71 @@
+"""How often each check of each test case passed and failed, and an example of why."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import attrs
+
+MOST = 200
+"""Checks that are counted each for itself; what is beyond them is counted together."""
+
+OTHERS = "others"
+"""What stands for the test case and the check where several are counted together."""
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+@attrs.define
+class _Count:
+    passed: int = 0
+    failed: int = 0
+    example: str | None = None
+
+
+@attrs.define
+class CheckTally:
+    """Counts of checks by test case and name; at most `MOST` of them are kept apart.
+
+    `clean` masks secrets in names and examples.
+    """
+
+    clean: Callable[[Any], Any] = _as_it_is
+    _counts: dict[tuple[str, str], _Count] = attrs.field(factory=dict, init=False)
+
+    def add(self, test_case: str, name: str, passed: bool, message: str | None) -> None:
+        """Count one result; `message` says why a check failed."""
+        self._add(test_case, name, passed=int(passed), failed=int(not passed), example=None if passed else message)
+
+    def summary(self) -> list[dict[str, Any]]:
+        """`test_case`, `check`, `passed`, `failed` and `example` of each, those that failed most often first.
+
+        `example` is the message of the first failure, null where there is none.
+        """
+        rows = [
+            {
+                "test_case": self.clean(test_case),
+                "check": self.clean(name),
+                "passed": count.passed,
+                "failed": count.failed,
+                "example": count.example,
+            }
+            for (test_case, name), count in self._counts.items()
+        ]
+        return sorted(rows, key=lambda row: -row["failed"])
+
+    def merge(self, summary: Iterable[Mapping[str, Any]]) -> None:
+        """Add another `summary()`."""
+        for row in summary:
+            example = row["example"]
+            self._add(row["test_case"], row["check"], passed=row["passed"], failed=row["failed"], example=example)
+
+    def _add(self, test_case: str, name: str, *, passed: int, failed: int, example: str | None) -> None:
+        key = (test_case, name)
+        if key not in self._counts and len(self._counts) >= MOST:
+            key = (OTHERS, OTHERS)
+        count = self._counts.setdefault(key, _Count())
+        count.passed += passed
+        count.failed += failed
+        if count.example is None and example is not None:
+            count.example = str(self.clean(example))
