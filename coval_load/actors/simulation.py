@@ -1,12 +1,14 @@
 """One caller and one agent, from dial to hang-up: what every simulation is, whatever it talks over."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 import trio
 
+from coval_load.actors.checks.interface import Check, CheckResult, Conversation
+from coval_load.actors.checks.judging import SLOW_S, judge
 from coval_load.actors.hearsay import Hearsay
 from coval_load.actors.learnt_secrets import LearntSecrets
 from coval_load.actors.loss import Loss
@@ -16,6 +18,7 @@ from coval_load.actors.services import Services
 from coval_load.actors.transcript import Transcript
 from coval_load.codecs.events import AgentFailed
 from coval_load.engine import metrics
+from coval_load.engine.check_tally import CheckTally
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, NotReached, Outcome, SimulationFailed, Stage
@@ -60,6 +63,7 @@ class Simulation:
     """What a call works with and leaves behind; see `engine.runner.Actor`.
 
     `make_call` makes its call. `keeps_transcript`: whether the row holds the transcript and the events.
+    `checks` are judged where it is completed, and see the `attributes` of the test case.
     """
 
     identity: Identity
@@ -67,6 +71,8 @@ class Simulation:
     make_call: "Callable[[Simulation], Call]"
     keeps_transcript: bool = True
     narrator: Narrator | None = None
+    checks: Sequence[Check] = ()
+    attributes: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     recording_started_at: float | None = None
     """Where on the Trio clock its recording begins; None where there is none."""
 
@@ -85,6 +91,7 @@ class Simulation:
     _call: Call | None = attrs.field(default=None, init=False)
     _late_s: float = attrs.field(default=0.0, init=False)
     _turn: int = attrs.field(default=0, init=False)
+    _judged: tuple[CheckResult, ...] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.account = self.services.results.account(self.identity.labels)
@@ -142,11 +149,40 @@ class Simulation:
             call.finished(now)
         if outcome.status == "completed":
             self.measures.once(metrics.SIMULATION_TIME, now - self.dialled_at, late=self._late_s)
+            if self.checks:
+                self._judge()
         self.loss = None
+
+    def _judge(self) -> None:
+        """Only of a conversation that was completed: one that failed, or was cut off, is counted as that."""
+        results = self.services.results
+        judged = judge(self.checks, self._conversation())
+        self._judged = tuple(attrs.evolve(result, message=self._learnt.hide(result.message)) for result in judged.results)
+        tally: CheckTally | None = getattr(results, "checks", None)
+        for result in self._judged:
+            self.account.count(metrics.CHECKS_PASSED if result.passed else metrics.CHECKS_FAILED)
+            self.tell("a check passed" if result.passed else "a check failed", result.name, result.message or "")
+            if tally is not None:
+                tally.add(self.identity.test_case, result.name, result.passed, result.message)
+        if judged.slow and not any(_SLOW_CHECK in note for note in results.notes):
+            results.note(f"check {judged.slow[0]!r} of test case {self.identity.test_case} {_SLOW_CHECK}")
+
+    def _conversation(self) -> Conversation:
+        origin, identity = self.services.origin, self.identity
+        return Conversation(
+            agent=identity.agent,
+            test_case=identity.test_case,
+            persona=identity.persona,
+            transcript=self.transcript.rows(origin),
+            events=self.hearsay.rows(origin),
+            metrics=dict(self.measures.own),
+            attributes=self.attributes,
+        )
 
     def row(self) -> dict[str, Any]:
         """What stands in `simulations.jsonl`, but for times and outcome."""
         origin = self.services.origin
+        checks = None if self._judged is None else [result.row() for result in self._judged]
         return {
             **attrs.asdict(self.identity),
             "worker": 0,
@@ -160,7 +196,14 @@ class Simulation:
             "metrics": dict(self.measures.own),
             "transcript": self._learnt.hide(self.transcript.rows(origin)) if self.keeps_transcript else [],
             "events": self._learnt.hide(self.hearsay.rows(origin)) if self.keeps_transcript else [],
+            **({} if checks is None else {"checks": checks}),
         }
+
+
+_SLOW_CHECK = (
+    f"took longer than {SLOW_S * 1000:g} ms, in which no other simulation could go on: make it faster, or judge the rows "
+    "of simulations.jsonl after the run"
+)
 
 
 def failure_in(event: AgentFailed) -> SimulationFailed:

@@ -133,6 +133,8 @@ class Casting:
             make_call=make_call,
             keeps_transcript=plan.recording.transcripts == "all",
             narrator=self.narrator,
+            checks=case.checks,
+            attributes=case.attributes,
         )
 
     def _http_call(
