@@ -44,7 +44,8 @@ async def keep_timeline(
 
     `gauge()` gives how many simulations run and how many are queued now. Rows are due at whole multiples of
     `every_s` since `origin`, the start of the run on the Trio clock; a due time that a stall let pass is left out,
-    and its interval is part of the next row. Rows say what was added since it was started (`nursery.start`), not what `results` held before.
+    and its interval is part of the next row. Rows say what was added since the task was started (`nursery.start`),
+    not what `results` held before.
 
     The loop gets a turn after each metric, as diffing and encoding one takes some 300 us. What is recorded meanwhile
     may stand in this row or in the next one, and never in both. A row that was begun is finished before the
