@@ -157,7 +157,8 @@ class Simulation:
         """Only of a conversation that was completed: one that failed, or was cut off, is counted as that."""
         results = self.services.results
         judged = judge(self.checks, self._conversation())
-        self._judged = tuple(attrs.evolve(result, message=self._learnt.hide(result.message)) for result in judged.results)
+        hide = self._learnt.hide
+        self._judged = tuple(attrs.evolve(result, message=hide(result.message)) for result in judged.results)
         tally: CheckTally | None = getattr(results, "checks", None)
         for result in self._judged:
             self.account.count(metrics.CHECKS_PASSED if result.passed else metrics.CHECKS_FAILED)
@@ -165,7 +166,8 @@ class Simulation:
             if tally is not None:
                 tally.add(self.identity.test_case, result.name, result.passed, result.message)
         if judged.slow and not any(_SLOW_CHECK in note for note in results.notes):
-            results.note(f"check {judged.slow[0]!r} of test case {self.identity.test_case} {_SLOW_CHECK}")
+            which = results.clean(f"check {judged.slow[0]!r} of test case {self.identity.test_case}")
+            results.note(f"{which} {_SLOW_CHECK}")
 
     def _conversation(self) -> Conversation:
         origin, identity = self.services.origin, self.identity
@@ -201,8 +203,8 @@ class Simulation:
 
 
 _SLOW_CHECK = (
-    f"took longer than {SLOW_S * 1000:g} ms, in which no other simulation could go on: make it faster, or judge the rows "
-    "of simulations.jsonl after the run"
+    f"took longer than {SLOW_S * 1000:g} ms, in which no other simulation could go on: make it faster, or judge the "
+    "rows of simulations.jsonl after the run"
 )
 
 
