@@ -48,15 +48,17 @@ class FunctionShelf:
         if self._points is None:
             self._points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
         if name not in self._points:
-            known = ", ".join(sorted(self._points)) or f"no function at all: install one in the group {ENTRY_POINTS}"
-            raise CannotLoad(f"expected one of {known}; got {name}")
+            known = f"one of {', '.join(sorted(self._points))}" if self._points else "none, since none is installed"
+            raise CannotLoad(
+                f"expected {known}; got {name}: a package adds one in the entry-point group {ENTRY_POINTS}"
+            )
         point = self._points[name]
         try:
             function = point.load()
         except (Exception, SystemExit) as error:
             raise CannotLoad(f"expected {point.value} to load; got {say_error(error)}") from error
         if not callable(function) or inspect.iscoroutinefunction(function):
-            kind = "an async function" if callable(function) else f"a {type(function).__name__}"
+            kind = "an async function" if callable(function) else f"one of type {type(function).__name__}"
             raise CannotLoad(f"expected {point.value} to be a plain function; got {kind}")
         found: Function = function
         return found
@@ -89,7 +91,7 @@ class FunctionSays:
             return "expected the function to say True; got False"
         if isinstance(said, str):
             return str(said) or "the function gave an empty text for why not"
-        return f"expected None, True, False or a text from the function; got a {type(said).__name__}"
+        return f"expected None, True, False or a text from the function; got a value of type {type(said).__name__}"
 
 
 def say_error(error: BaseException) -> str:
