@@ -302,7 +302,7 @@ class VoiceConversation:
         took_s = max(reply.ended_at - reply.arrived_at, 0.1)
         if not self.paced and heard_s > _BURST_AUDIO_S and heard_s > _BURST_FACTOR * took_s:
             self.simulation.services.results.note(
-                f"{self.simulation.agent}: audio arrived faster than real time and pace_inbound_binary_audio is off, "
+                f"{self.simulation.identity.agent}: audio arrived faster than real time and pace_inbound_binary_audio is off, "
                 "so arrival counts as hearing and callers answer early: set it to true to play the audio out"
             )
 
@@ -313,7 +313,7 @@ class VoiceConversation:
         counted = reply.arrived_at >= self._bytes_since
         if counted and spoke_s > _GAPS_SPEECH_S and heard_s < _GAPS_FACTOR * spoke_s:
             self.simulation.services.results.note(
-                f"{self.simulation.agent}: its audio had gaps, with a third or more of a turn missing: if it speaks in "
+                f"{self.simulation.identity.agent}: its audio had gaps, with a third or more of a turn missing: if it speaks in "
                 "real time, check receive_sample_rate_hertz and receive_audio_channels"
             )
 

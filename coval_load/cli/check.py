@@ -11,9 +11,9 @@ from coval_load.cli.dial import dial_once
 from coval_load.cli.parameters import FILE, reach_options, reach_sections
 from coval_load.cli.preparing import prepare, refuse
 from coval_load.faults import Fault, Faulty
-from coval_load.plans.casting import Ensemble
 from coval_load.plans.documents import read_document
 from coval_load.plans.overrides import Overrides, plan_from_agent
+from coval_load.plans.rehearsal import Ensemble
 from coval_load.report.units import many
 
 

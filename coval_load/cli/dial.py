@@ -14,8 +14,9 @@ import orjson
 from coval_load.agents.secrets import Redactor
 from coval_load.cli.preparing import in_colour
 from coval_load.engine.run_folder import create, read_rows
-from coval_load.plans.casting import Ensemble
-from coval_load.plans.launch import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK, run_plan
+from coval_load.plans.ending import EXIT_INTERRUPTED, EXIT_NONE_COMPLETED, EXIT_OK
+from coval_load.plans.launch import run_plan
+from coval_load.plans.rehearsal import Ensemble
 
 _COLUMNS = 80
 _COLOURS = {"could not read a message": "red", "ignored a message": "yellow", "the connection ended": "yellow"}

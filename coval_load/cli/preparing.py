@@ -11,9 +11,9 @@ import click
 from coval_load.actors.protocols import known_protocols, template_faults
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.faults import Faulty
-from coval_load.plans.casting import Ensemble
 from coval_load.plans.loading import load_plan
 from coval_load.plans.overrides import Overrides
+from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.speech import find_speaker
 
 EXIT_FAULTY = 2

@@ -14,8 +14,9 @@ from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, create
 from coval_load.engine.runner import Runner
 from coval_load.faults import Faulty
-from coval_load.plans.casting import Ensemble
+from coval_load.plans.ending import duration_of, total_of
 from coval_load.plans.launch import Finished, Watch, run_plan
+from coval_load.plans.rehearsal import Ensemble
 from coval_load.report.live_line import Progress, show_progress
 from coval_load.report.summary_text import summary_text
 
@@ -52,7 +53,7 @@ async def _run(ensemble: Ensemble, folder: RunFolder) -> Finished:
 
 def watched(ensemble: Ensemble) -> Watch:
     """Shows on standard error how a run of `ensemble` goes."""
-    load = ensemble.plan.load
+    total, duration_s = total_of(ensemble.plan), duration_of(ensemble.plan)
 
     async def watch(runner: Runner, results: Results) -> None:
         def snapshot() -> Progress:
@@ -62,8 +63,8 @@ def watched(ensemble: Ensemble) -> Watch:
                 completed=results.counted(metrics.COMPLETED),
                 failed=results.counted(metrics.FAILED),
                 elapsed_s=trio.current_time() - runner.started_at,
-                total=load.simulations,
-                duration_s=load.duration_s,
+                total=total,
+                duration_s=duration_s,
                 response_latency_p50_s=results.percentile(metrics.RESPONSE_LATENCY, 50),
                 response_latency_p95_s=results.percentile(metrics.RESPONSE_LATENCY, 95),
                 send_lateness_p99_s=results.percentile(metrics.SEND_LATENESS, 99),

@@ -6,15 +6,6 @@ import attrs
 
 
 @attrs.frozen
-class Load:
-    """A closed load: `concurrency` at once, until `simulations` were started or `duration_s` has passed."""
-
-    concurrency: int = 1
-    simulations: int | None = None
-    duration_s: float | None = None
-
-
-@attrs.frozen
 class Timeouts:
     """Deadlines in seconds, one for each stage of a simulation, and for the end of the run (`grace_s`)."""
 
@@ -35,7 +26,11 @@ class Limits:
 
 @attrs.frozen
 class Recording:
-    """Which simulations are kept in full: `transcripts` `all` or `none`; `audio` `none`, `all` or a count."""
+    """Which simulations are kept in full: `transcripts` `all` or `none`; `audio` `none`, `all` or a count.
+
+    What was measured is kept each `timeline_every_s` seconds.
+    """
 
     transcripts: str = "all"
     audio: str | int = "none"
+    timeline_every_s: float = 10.0

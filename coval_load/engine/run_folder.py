@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "simulations.jsonl"
 
     @property
+    def timeline_file(self) -> Path:
+        """`timeline.jsonl`."""
+        return self.path / "timeline.jsonl"
+
+    @property
     def fault_file(self) -> Path:
         """`faults.log`: tracebacks of faults of our own; there only if there were any."""
         return self.path / "faults.log"
@@ -64,22 +69,40 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         return folder / f"{simulation_output_id}.wav"
 
-    def begin(self, plan: Mapping[str, Any], monotonic_start: float, started_utc: datetime | None = None) -> None:
+    def begin(
+        self,
+        plan: Mapping[str, Any],
+        monotonic_start: float,
+        started_utc: datetime | None = None,
+        *,
+        run_id: str = "",
+        source: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write `run.json`: `plan` as resolved and masked, the monotonic clock at the start in seconds.
 
-        `started_utc` is the wall clock at that same instant, where the folder was made some time before.
+        `started_utc` is the wall clock at that same instant, where the folder was made some time before. `source`
+        says where the plan came from, so that the run can be resumed.
         """
         self.started_utc = started_utc or self.started_utc
         self._run = {
             "name": self.name,
+            "run_id": run_id,
             "plan": dict(plan),
+            "source": dict(source or {}),
             "versions": _versions(),
             "machine": _machine(),
             "started": iso_utc(self.started_utc),
             "monotonic_start": monotonic_start,
             "ended": None,
             "exit_code": None,
+            "resumed": [],
         }
+        self._write(self.run_file, self._run)
+
+    def resume(self, run: Mapping[str, Any], resumed_utc: datetime) -> None:
+        """Go on with the run whose `run.json` is `run`."""
+        resumed = [*run.get("resumed", ()), iso_utc(resumed_utc)]
+        self._run = {**run, "resumed": resumed, "ended": None, "exit_code": None}
         self._write(self.run_file, self._run)
 
     def finish(self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int) -> dict[str, Any]:

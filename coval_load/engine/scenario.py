@@ -64,5 +64,5 @@ class Scenario:
     shape: Shape
     cast: Cast
     start_s: float = 0.0
-    seed: int = 0
+    seed: int | str = 0
     done: Collection[int] = frozenset()

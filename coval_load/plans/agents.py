@@ -1,6 +1,7 @@
 """The agents of a plan, each from a file or inline."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,19 @@ from coval_load.plans.documents import read_document
 from coval_load.plans.turns import Hearer
 
 
+@attrs.frozen
+class Loaded:
+    """The agents of one list, and what each can take: also one that has faults, so that turns are checked against it."""
+
+    agents: tuple[Agent, ...]
+    hearers: tuple[Hearer, ...]
+
+
 @attrs.define
 class AgentLoader:
-    """Loads what stands under `agents`; `faults` and `hearers` fill up on the way.
+    """Loads lists of agents; `faults`, and `agents` by their names, fill up on the way.
 
-    An agent that has faults is a hearer still, so that turns are checked against it too.
+    A file that several lists name is one agent, with one limit; one that a list names twice is two.
     """
 
     options: Mapping[str, type]
@@ -27,26 +36,38 @@ class AgentLoader:
     environ: Mapping[str, str]
     checks: Callable[[Agent], Iterable[Fault]]
     faults: list[Fault] = attrs.field(factory=list)
-    hearers: list[Hearer] = attrs.field(factory=list)
+    agents: dict[str, Agent] = attrs.field(factory=dict)
+    _files: dict[tuple[Path, int], Loaded] = attrs.field(factory=dict, init=False)
 
-    def load(self, entries: Any, folder: Path) -> tuple[Agent, ...]:
-        """The agents of `entries`, paths relative to `folder`, each with a name of its own."""
-        agents = [
-            self._load(entry, folder, f"agents[{at}]")
-            for at, entry in enumerate(entries if isinstance(entries, list) else ())
-            if isinstance(entry, str | dict)
-        ]
-        return tuple(_with_own_names(agent for agent in agents if agent is not None))
+    def load(self, entries: Any, folder: Path, path: str) -> Loaded:
+        """The agents of `entries`, which stand at `path`; their own paths are relative to `folder`."""
+        seen: Counter[Path] = Counter()
+        loaded = []
+        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict):
+                loaded.append(self._load(entry, None, f"{path}[{at}]"))
+            elif isinstance(entry, str):
+                file = (folder / entry).absolute()
+                loaded.append(self._load_once(file, seen[file], f"{path}[{at}]"))
+                seen[file] += 1
+        return Loaded(
+            tuple(agent for one in loaded for agent in one.agents),
+            tuple(hearer for one in loaded for hearer in one.hearers),
+        )
 
-    def _load(self, entry: str | dict[str, Any], folder: Path, path: str) -> Agent | None:
-        raw, name = entry, None
+    def _load_once(self, file: Path, time: int, path: str) -> Loaded:
+        if (file, time) not in self._files:
+            self._files[file, time] = self._read(file, path)
+        return self._files[file, time]
+
+    def _read(self, file: Path, path: str) -> Loaded:
         try:
-            if isinstance(entry, str):
-                raw, name = read_document((folder / entry).absolute()), Path(entry).stem
+            return self._load(read_document(file), file.stem, path)
         except Faulty as faulty:
             self.faults += [fault.under(path) for fault in faulty.faults]
-            return None
-        agent = None
+            return Loaded((), ())
+
+    def _load(self, raw: Any, name: str | None, path: str) -> Loaded:
         try:
             agent = load_agent(
                 raw,
@@ -59,34 +80,28 @@ class AgentLoader:
             )
         except Faulty as faulty:
             self.faults += faulty.faults
-        self._hear(agent, raw, name or path)
-        return agent
+            return Loaded((), tuple(self._guess(raw, name or path)))
+        agent = self._with_own_name(agent)
+        takes_digits = getattr(agent.options, "send_dtmf_template", None) is not None
+        return Loaded((agent,), (self._hearer(agent.name, agent.model_type, takes_digits=takes_digits),))
 
-    def _hear(self, agent: Agent | None, raw: Any, name: str) -> None:
-        if agent is not None:
-            takes_digits = getattr(agent.options, "send_dtmf_template", None) is not None
-            self._add(agent.name, agent.model_type, takes_digits=takes_digits)
-            return
+    def _guess(self, raw: Any, name: str) -> Iterator[Hearer]:
         model_type = raw.get("model_type") if isinstance(raw, dict) else None
         if isinstance(model_type, str) and model_type in list(ModelType):
-            self._add(name, ModelType(model_type), takes_digits=True)
+            yield self._hearer(name, ModelType(model_type), takes_digits=True)
 
-    def _add(self, name: str, model_type: ModelType, *, takes_digits: bool) -> None:
-        only_answers = _is_over_http(self.options.get(model_type))
-        self.hearers.append(Hearer(name, model_type.is_voice, takes_digits, only_answers))
+    def _hearer(self, name: str, model_type: ModelType, *, takes_digits: bool) -> Hearer:
+        return Hearer(name, model_type.is_voice, takes_digits, _is_over_http(self.options.get(model_type)))
+
+    def _with_own_name(self, agent: Agent) -> Agent:
+        name, number = agent.name, 1
+        while name in self.agents:
+            number += 1
+            name = f"{agent.name}-{number}"
+        self.agents[name] = attrs.evolve(agent, name=name)
+        return self.agents[name]
 
 
 def _is_over_http(options: type | None) -> bool:
     # By what its options have, as `AgentProtocol` promises: the protocol may be another package's.
     return options is not None and attrs.has(options) and "chat_endpoint" in attrs.fields_dict(options)
-
-
-def _with_own_names(agents: Iterable[Agent]) -> Iterable[Agent]:
-    taken: set[str] = set()
-    for agent in agents:
-        name, number = agent.name, 1
-        while name in taken:
-            number += 1
-            name = f"{agent.name}-{number}"
-        taken.add(name)
-        yield attrs.evolve(agent, name=name)

@@ -13,9 +13,18 @@ LARGEST = 32 * 1024 * 1024
 """Bytes: an agent's `metadata`, `workflows` and `attributes` may have ten megabytes each."""
 
 
+Readers = Mapping[str, tuple[str, Callable[[str], Any]]]
+"""By suffix: what the format is called, and what makes a value of its text or raises ValueError."""
+
+
 def read_document(path: Path) -> Any:
     """What stands in the file. Raises `Faulty` with one fault where it can't be read."""
-    kind, read = _reader(path)
+    return read_file(path, DOCUMENTS)
+
+
+def read_file(path: Path, readers: Readers) -> Any:
+    """As `read_document`, for a file that one of `readers` reads."""
+    kind, read = _reader(path, readers)
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
@@ -44,7 +53,7 @@ def _read_toml(text: str) -> Any:
         raise ValueError(too_deep_message()) from None
 
 
-_READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+DOCUMENTS: Readers = {
     ".yaml": ("YAML", read_yaml),
     ".yml": ("YAML", read_yaml),
     ".toml": ("TOML", _read_toml),
@@ -52,8 +61,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 }
 
 
-def _reader(path: Path) -> tuple[str, Callable[[str], Any]]:
-    reader = _READERS.get(path.suffix.lower())
+def _reader(path: Path, readers: Readers) -> tuple[str, Callable[[str], Any]]:
+    reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise _faulty(f"expected a file that ends in {', '.join(_READERS)}; got {path.name}")
+        raise _faulty(f"expected a file that ends in {', '.join(readers)}; got {path.name}")
     return reader

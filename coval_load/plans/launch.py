@@ -1,6 +1,7 @@
 """A run from its first dial to its summary on disk."""
 
 import gc
+import math
 import ssl
 import sys
 import time
@@ -24,6 +25,7 @@ from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
+from coval_load.engine.abort import abort_on_threshold
 from coval_load.engine.connecting import Opener
 from coval_load.engine.dialling import Dialler
 from coval_load.engine.fault_log import FaultLog
@@ -37,17 +39,31 @@ from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder
 from coval_load.engine.runner import Runner
-from coval_load.plans.casting import Casting, Ensemble, Role, Way
+from coval_load.engine.scenario import Scenario
+from coval_load.engine.thresholds import Judged, prepare
+from coval_load.engine.timeline import keep_timeline
+from coval_load.engine.trend_series import Series
+from coval_load.plans.casting import Casting, Way
+from coval_load.plans.ending import (
+    EXIT_UNTRUSTED,
+    asked_drifts,
+    drift_of,
+    exit_code_of,
+    judged_thresholds,
+    note_cut_off,
+    note_limits,
+)
 from coval_load.plans.interruption import Interrupts, heed_interrupts
 from coval_load.plans.plan import Plan
+from coval_load.plans.rehearsal import Ensemble, Role, Troupe
+from coval_load.plans.resuming import Earlier
+from coval_load.plans.samples import recorded
 
 if sys.platform != "win32":
     import resource
 
 Watch = Callable[[Runner, Results], Awaitable[object]]
 """Runs beside the simulations and is cancelled at their end: the live line."""
-
-EXIT_OK, EXIT_NONE_COMPLETED, EXIT_UNTRUSTED, EXIT_INTERRUPTED = 0, 3, 98, 130
 
 
 @attrs.frozen
@@ -85,95 +101,190 @@ class Recordings:
 
 
 async def run_plan(
-    ensemble: Ensemble, folder: RunFolder, *, watch: Watch | None = None, narrator: Narrator | None = None
-) -> Finished:
-    """Run every simulation of the plan; whatever happens, the results so far are on disk afterwards."""
-    plan = ensemble.plan
-    redactor = Redactor(plan.secrets)
-    results = Results(clean=redactor.clean)
-    _raise_descriptor_limit()
-    collector = _spare_collector()
-    interrupted = False
-    try:
-        with Recordings(folder, results) as recordings:
-            lost = partial(results.count, metrics.ROWS_LOST)
-            async with open_recorder(folder.simulations_file, redactor.clean, lost) as recorder:
-                interrupted = await _simulate(ensemble, folder, results, recorder.write, recordings, watch, narrator)
-    finally:
-        summary = results.summary()
-        exit_code = exit_code_of(summary, interrupted)
-        run = folder.finish(summary, datetime.now(UTC), exit_code)
-        if folder.fault is not None:
-            exit_code = EXIT_UNTRUSTED
-            summary["notes"].append(
-                f"expected to write summary.json to {folder.path}; got: {folder.fault.strerror or folder.fault}: "
-                "this is all there is of it"
-            )
-        gc.unfreeze()
-        gc.set_threshold(*collector)
-    return Finished(summary, run, exit_code)
-
-
-async def _simulate(
     ensemble: Ensemble,
     folder: RunFolder,
-    results: Results,
-    write_row: Callable[[dict[str, Any]], object],
-    recordings: "Recordings",
-    watch: Watch | None,
-    narrator: Narrator | None,
-) -> bool:
-    """Returns whether the run was interrupted."""
-    plan = ensemble.plan
-    faults = FaultLog(folder.fault_file, Redactor(plan.secrets).text)
+    *,
+    watch: Watch | None = None,
+    narrator: Narrator | None = None,
+    earlier: Earlier | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> Finished:
+    """Run every simulation of the plan; whatever happens, the results so far are on disk afterwards.
+
+    `earlier`: go on with what another process left in `folder`. `source` says in `run.json` where the plan came from.
+    """
+    redactor = Redactor(ensemble.plan.secrets)
+    results = Results(clean=redactor.clean)
+    prepare(ensemble.plan.thresholds, results)
+    if earlier is not None:
+        earlier.merge_into(results)
+    _raise_descriptor_limit()
+    collector = _spare_collector()
+    run = _Run(ensemble, folder, results, redactor, earlier, dict(source or {}))
+    try:
+        lost = partial(results.count, metrics.ROWS_LOST)
+        with Recordings(folder, results) as recordings:
+            async with (
+                open_recorder(folder.simulations_file, redactor.clean, lost) as rows,
+                open_recorder(folder.timeline_file, redactor.clean, lost) as timeline,
+            ):
+                await run.simulate(rows.write, timeline.write, recordings, watch, narrator)
+    finally:
+        finished = run.finish()
+        gc.unfreeze()
+        gc.set_threshold(*collector)
+    return finished
+
+
+@attrs.define(eq=False)
+class _Run:
+    ensemble: Ensemble
+    folder: RunFolder
+    results: Results
+    redactor: Redactor
+    earlier: Earlier | None
+    source: dict[str, Any]
+    series: Series = attrs.field(init=False)
+    interrupted: bool = attrs.field(default=False, init=False)
+    aborted: Judged | None = attrs.field(default=None, init=False)
+    began_at: float = attrs.field(default=math.nan, init=False)
+    ended_at: float = attrs.field(default=math.nan, init=False)
+
+    @series.default
+    def _make_series(self) -> Series:
+        return Series(asked_drifts(self.ensemble.plan.thresholds))
+
+    async def simulate(
+        self,
+        write_row: Callable[[dict[str, Any]], object],
+        write_interval: Callable[[dict[str, Any]], object],
+        recordings: Recordings,
+        watch: Watch | None,
+        narrator: Narrator | None,
+    ) -> None:
+        plan, results = self.ensemble.plan, self.results
+        faults = FaultLog(self.folder.fault_file, self.redactor.text)
+        opener = Opener(Resolver(any_address if plan.targets.allow_private else is_private), _trusted(plan))
+        async with (
+            open_reactor() as reactor,
+            open_pool(reactor, opener, recycling=_recycling(plan, results)) as http,
+            trio.open_nursery() as background,
+        ):
+            elapsed_s = self.earlier.elapsed_s if self.earlier else 0.0
+            services = _services(reactor, results, plan, faults, trio.current_time() - elapsed_s)
+            for task in (services.metronome.run, services.keepalive.run):
+                background.start_soon(task)
+            background.start_soon(watch_generator, results)
+            run_id = self._begin(services)
+            ways = _ways(self.ensemble, opener, http)
+            sampled = recorded(plan)
+            scenarios = [
+                self._scenario(
+                    troupe,
+                    Casting(
+                        plan,
+                        troupe,
+                        services,
+                        ways,
+                        run_id,
+                        recordings.open,
+                        narrator,
+                        sampled[troupe.scenario.name],
+                    ),
+                )
+                for troupe in self.ensemble.troupes
+            ]
+            runner = Runner(scenarios, plan.timeouts, plan.limits.per_agent, results, write_row, elapsed_s)
+            heed: Interrupts = await background.start(heed_interrupts, runner, narrator is None)
+
+            def keep(row: dict[str, Any]) -> None:
+                self.series.add(row)
+                write_interval(row)
+
+            def gauge() -> tuple[int, int]:
+                return runner.running, runner.queued
+
+            def abort(judged: Judged) -> None:
+                self.aborted = judged
+                runner.stop()
+
+            every_s = plan.recording.timeline_every_s
+            await background.start(partial(keep_timeline, results, keep, gauge, every_s, origin=services.origin))
+            background.start_soon(abort_on_threshold, plan.thresholds, results, abort, services.origin)
+            if watch is not None:
+                background.start_soon(watch, runner, results)
+            try:
+                await runner.run()
+            finally:
+                self.ended_at = trio.current_time()
+                self.interrupted = heed.interrupted
+            note_limits(plan, runner.held_back, results)
+            note_cut_off(plan, results, self.interrupted)
+            if faults.count:
+                results.note(
+                    f"{faults.count} faults of coval-load itself: their tracebacks are in {self.folder.fault_file.name}"
+                )
+            background.cancel_scope.cancel()
+
+    def _begin(self, services: Services) -> str:
+        """Write `run.json`; returns the id of the run."""
+        now = trio.current_time()
+        self.began_at = services.origin
+        if self.earlier is not None:
+            self.folder.resume(self.earlier.run, datetime.now(UTC))
+            return self.earlier.run_id
+        run_id = uuid.uuid4().hex
+        since_origin = now - services.origin
+        self.folder.begin(
+            self.ensemble.plan.masked(),
+            time.perf_counter() - since_origin,
+            datetime.now(UTC) - timedelta(seconds=since_origin),
+            run_id=run_id,
+            source=self.source,
+        )
+        return run_id
+
+    def _scenario(self, troupe: Troupe, casting: Casting) -> Scenario:
+        planned = troupe.scenario
+        done = self.earlier.done.get(planned.name, frozenset()) if self.earlier else frozenset()
+        return Scenario(planned.name, planned.shape, casting, planned.start_s, planned.seed, done)
+
+    def finish(self) -> Finished:
+        """The summary, on disk as far as the disk takes it."""
+        plan = self.ensemble.plan
+        drifted = drift_of(plan, self.series)
+        if self.aborted is not None:
+            self.results.note(f"the run was stopped: {self.aborted.threshold.key}: {self.aborted.reason}")
+        summary = self.results.summary()
+        elapsed_s = self.ended_at - self.began_at
+        rows = judged_thresholds(plan.thresholds, self.results, elapsed_s, drifted, self.aborted)
+        summary |= {"thresholds": rows, "drift": drifted}
+        exit_code = exit_code_of(summary, self.interrupted, accept_invalid=plan.accept_invalid)
+        run = self.folder.finish(summary, datetime.now(UTC), exit_code)
+        if self.folder.fault is not None:
+            exit_code = EXIT_UNTRUSTED
+            summary["notes"].append(
+                f"expected to write summary.json to {self.folder.path}; got: "
+                f"{self.folder.fault.strerror or self.folder.fault}: this is all there is of it"
+            )
+        return Finished(summary, run, exit_code)
+
+
+def _trusted(plan: Plan) -> ssl.SSLContext:
     tls = ssl.create_default_context()
     if plan.ca_file is not None:
         tls.load_verify_locations(plan.ca_file)
-    opener = Opener(Resolver(any_address if plan.targets.allow_private else is_private), tls)
-    async with (
-        open_reactor() as reactor,
-        open_pool(reactor, opener, recycling=_recycling(plan, results)) as http,
-        trio.open_nursery() as background,
-    ):
-        services = _services(reactor, results, plan, faults)
-        for task in (services.metronome.run, services.keepalive.run):
-            background.start_soon(task)
-        background.start_soon(watch_generator, results)
-        since_origin = trio.current_time() - services.origin
-        folder.begin(
-            plan.masked(), time.perf_counter() - since_origin, datetime.now(UTC) - timedelta(seconds=since_origin)
-        )
-        casting = Casting(
-            ensemble,
-            services,
-            _ways(ensemble, opener, http),
-            uuid.uuid4().hex,
-            recordings.open,
-            narrator,
-        )
-        runner = Runner(plan.load, plan.timeouts, plan.limits.per_agent, casting, results, write_row)
-        heed: Interrupts = await background.start(heed_interrupts, runner, narrator is None)
-        if watch is not None:
-            background.start_soon(watch, runner, results)
-        await runner.run()
-        _note_limits(plan, runner, results)
-        _note_cut_off(plan, results, heed.interrupted)
-        if faults.count:
-            results.note(
-                f"{faults.count} faults of coval-load itself: their tracebacks are in {folder.fault_file.name}"
-            )
-        background.cancel_scope.cancel()
-    return heed.interrupted
+    return tls
 
 
-def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog) -> Services:
+def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog, origin: float) -> Services:
     return Services(
         reactor=reactor,
         metronome=Metronome(results.frame_lateness, reactor),
         keepalive=Keepalive(),
         results=results,
         timeouts=plan.timeouts,
-        origin=trio.current_time(),
+        origin=origin,
         faults=faults,
     )
 
@@ -184,7 +295,7 @@ def _recycling(plan: Plan, results: Results) -> Recycling | None:
     return Recycling(plan.most_age_s, Random(plan.seed), partial(results.count, metrics.CONNECTIONS_RECYCLED))
 
 
-def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> tuple[Way, ...]:
+def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> dict[str, Way]:
     dialler = Dialler(opener)
     targets = ensemble.plan.targets
     redialling = Redialling(ensemble.plan.reconnect, ensemble.plan.seed)
@@ -205,40 +316,8 @@ def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> tuple[Way, ...]
             redialling=redialling,
         )
 
-    return tuple(map(way, ensemble.roles))
-
-
-def _note_cut_off(plan: Plan, results: Results, interrupted: bool) -> None:
-    cancelled = results.counted(metrics.CANCELLED)
-    if interrupted:
-        results.note("the run was interrupted" + (f" and {cancelled} simulations were cut off" if cancelled else ""))
-    elif cancelled:
-        results.note(
-            f"{cancelled} simulations were not over when the duration and the grace period of "
-            f"{plan.timeouts.grace_s:g} s were: set timeouts.grace in the plan to what a conversation takes"
-        )
-
-
-def _note_limits(plan: Plan, runner: Runner, results: Results) -> None:
-    for agent in plan.agents:
-        limit = plan.limits.per_agent.get(agent.name)
-        if agent.name not in runner.held_back or limit is None:
-            continue
-        usual = limit == agent.model_type.most_at_once
-        whose = f"what is usual for {agent.model_type}" if usual else "limits.per_agent of the plan"
-        advice = ": set limits.per_agent in the plan (or give --per-agent) to raise it" if usual else ""
-        results.note(f"{agent.name}: the limit of {limit} simulations at once ({whose}) held others back{advice}")
-
-
-def exit_code_of(summary: Mapping[str, Any], interrupted: bool) -> int:
-    """What a run exits with, given its `summary.json`; see "Exit codes" of `docs/results.md`."""
-    if interrupted:
-        return EXIT_INTERRUPTED
-    if summary["generator"]["verdict"] == "invalid":
-        return EXIT_UNTRUSTED
-    if not summary["counts"]["completed"]:
-        return EXIT_NONE_COMPLETED
-    return EXIT_OK
+    first = {role.agent.name: role for role in reversed(ensemble.roles)}
+    return {name: way(role) for name, role in first.items()}
 
 
 def _spare_collector() -> tuple[int, int, int]:

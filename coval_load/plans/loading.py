@@ -1,6 +1,6 @@
 """From a plan as written to a `Plan`, or to every fault in it and in all that it names."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,10 +8,11 @@ import attrs
 
 from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
-from coval_load.agents.environment import Expanded, expand
+from coval_load.agents.environment import Expanded, Steps, expand
 from coval_load.agents.loading import no_checks
 from coval_load.agents.options.registry import OPTIONS
 from coval_load.agents.secrets import Redactor
+from coval_load.engine.thresholds import Threshold
 from coval_load.faults import Fault, Faulty
 from coval_load.json_text import is_too_deep
 from coval_load.plans.agents import AgentLoader
@@ -19,10 +20,20 @@ from coval_load.plans.documents import read_document
 from coval_load.plans.files import FileFault, find_authorities
 from coval_load.plans.masking import with_secrets
 from coval_load.plans.overrides import Overrides
-from coval_load.plans.plan import Plan, settle_limits, settle_load, settle_reconnect, settle_recording, settle_timeouts
-from coval_load.plans.schema import PlanFile, TestCase
-from coval_load.plans.test_sets import TestSet, load_test_set, read_test_set
-from coval_load.plans.turns import Speech, TurnSettler
+from coval_load.plans.plan import Plan, settle_limits, settle_reconnect, settle_recording, settle_timeouts
+from coval_load.plans.scenarios import (
+    LoadedPart,
+    ScenarioLoader,
+    SettleTurns,
+    choice_faults,
+    parts_of,
+    settle_scenarios,
+    unasked,
+)
+from coval_load.plans.schema import PlanFile, ScenarioSection, callers_of
+from coval_load.plans.test_sets import TestSet, read_cases
+from coval_load.plans.thresholds import load_thresholds
+from coval_load.plans.turns import Hearer, Speech, TurnSettler
 from coval_load.strict import structure
 
 T = TypeVar("T")
@@ -51,20 +62,39 @@ def load_plan(
     name = source.stem if isinstance(source, Path) else "load-test"
     expanded = _expand((overrides or Overrides()).applied(raw), environ)
     loader = AgentLoader(options, _targets(expanded.value), environ, checks)
-    settler = TurnSettler(loader.hearers, _all_wait(expanded.value), speech, clip_names)
-    return _Loading(expanded, folder, environ, loader, settler).load(name)
+
+    def make_settler(hearers: Sequence[Hearer], waits: bool) -> TurnSettler:
+        return TurnSettler(hearers, waits, speech, clip_names)
+
+    return _Loading(expanded, folder, environ, loader, make_settler).load(name)
 
 
 def _expand(raw: Any, environ: Mapping[str, str]) -> Expanded:
     """Variables of everything but the agents' bodies, which `load_agent` fills in and keeps track of."""
-    agents = raw.get("agents") if isinstance(raw, dict) else None
-    if not isinstance(agents, list) or is_too_deep(raw):
+    if not isinstance(raw, dict) or is_too_deep(raw):
         return expand(raw, environ)
-    paths = [None if isinstance(entry, dict) else entry for entry in agents]
-    expanded = expand(raw | {"agents": paths}, environ)
-    filled = expanded.value["agents"]
-    both = [body if isinstance(body, dict) else path for body, path in zip(agents, filled, strict=True)]
-    return attrs.evolve(expanded, value=expanded.value | {"agents": both})
+    expanded = expand(_without_bodies(raw), environ)
+    return attrs.evolve(expanded, value=_with_bodies(expanded.value, raw))
+
+
+def _without_bodies(raw: dict[str, Any]) -> dict[str, Any]:
+    changed = dict(raw)
+    if isinstance(raw.get("agents"), list):
+        changed["agents"] = [None if isinstance(entry, dict) else entry for entry in raw["agents"]]
+    if isinstance(raw.get("scenarios"), list):
+        changed["scenarios"] = [_without_bodies(one) if isinstance(one, dict) else one for one in raw["scenarios"]]
+    return changed
+
+
+def _with_bodies(filled: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
+    changed = dict(filled)
+    if isinstance(raw.get("agents"), list):
+        pairs = zip(raw["agents"], filled["agents"], strict=True)
+        changed["agents"] = [body if isinstance(body, dict) else path for body, path in pairs]
+    if isinstance(raw.get("scenarios"), list):
+        both = zip(filled["scenarios"], raw["scenarios"], strict=True)
+        changed["scenarios"] = [_with_bodies(*pair) if isinstance(pair[1], dict) else pair[0] for pair in both]
+    return changed
 
 
 def _targets(raw: Any) -> Targets:
@@ -76,39 +106,40 @@ def _targets(raw: Any) -> Targets:
         return Targets()
 
 
-def _all_wait(raw: Any) -> bool:
-    """Whether every persona lets the agent speak first. One that has a fault of its own is not asked."""
-    if not isinstance(raw, dict):
-        return False
-    several = raw.get("personas")
-    personas = several if isinstance(several, list) and several else [raw.get("persona") or {}]
-    says = [persona.get("conversation_initiation") for persona in personas if isinstance(persona, dict)]
-    return all(word not in (None, "speak_first") for word in says)
-
-
 @attrs.define
 class _Loading:
     expanded: Expanded
     folder: Path
     environ: Mapping[str, str]
     agents: AgentLoader
-    turns: TurnSettler
+    make_settler: SettleTurns
     faults: list[Fault] = attrs.field(factory=list)
 
     def load(self, name: str) -> Plan:
         raw = self.expanded.value if isinstance(self.expanded.value, dict) else {}
         file = self.attempt(self.read_plan)
-        agents = self.agents.load(raw.get("agents"), self.folder)
-        test_set = self.attempt(lambda: self.read_cases(raw.get("test_set")))
-        cases = self.turns.settle(test_set) if test_set else ()
+        loader = ScenarioLoader(self.agents, self.cases_or_none, self.make_settler, self.folder)
+        loaded = [loader.load(part) for part in parts_of(raw)]
         ca_file = self.find_ca(raw.get("tls"))
+        thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded))
+        self.faults += [*wrong, *loader.faults]
         if file is not None:
-            self.faults += self.unasked(file)
-        self.faults += test_set.faults if test_set else ()
-        self.faults += [*self.expanded.faults, *self.agents.faults, *self.turns.faults]
-        if self.faults or file is None or test_set is None:
+            self.faults += self.mismatches(file, loaded)
+        self.faults += [*self.expanded.faults, *self.agents.faults]
+        if self.faults or file is None or any(one.test_set is None for one in loaded):
             raise Faulty(self.told())
-        return self.settled(file, name, agents, test_set, cases, ca_file)
+        return self.settled(file, name, loaded, loader, thresholds, ca_file)
+
+    def mismatches(self, file: PlanFile, loaded: Sequence[LoadedPart]) -> Iterator[Fault]:
+        """What is right by itself, and wrong together."""
+        sections: Sequence[ScenarioSection | None] = file.scenarios or (None,)
+        for section, one in zip(sections, loaded, strict=True):
+            yield from unasked(one, callers_of(file) if section is None else callers_of(section, file))
+        yield from choice_faults(file, loaded)
+
+    def cases_or_none(self, raw: Any, path: str, steps: Steps) -> TestSet | None:
+        hidden = tuple(place[len(steps) :] for place in self.expanded.places if place[: len(steps)] == steps)
+        return self.attempt(lambda: read_cases(raw, self.folder, path, self.environ, hide=self.hide, hidden=hidden))
 
     def attempt(self, step: Callable[[], T]) -> T | None:
         try:
@@ -120,24 +151,8 @@ class _Loading:
     def read_plan(self) -> PlanFile:
         return structure(PlanFile, self.expanded.value, "", self.hide)
 
-    def unasked(self, file: PlanFile) -> Iterator[Fault]:
-        """Personas that wait for an agent which can't speak first."""
-        answerer = next((hearer.name for hearer in self.agents.hearers if hearer.only_answers), None)
-        for at, persona in enumerate(file.callers):
-            if answerer is not None and persona.conversation_initiation == "wait_for_user":
-                yield Fault(
-                    f"personas[{at}].conversation_initiation" if file.personas else "persona.conversation_initiation",
-                    f"expected speak_first, since agent {answerer} is reached over HTTP and can't speak first; got "
-                    "wait_for_user",
-                )
-
     def hide(self, value: Any) -> Any:
         return Redactor(self.expanded.secrets, shortest=1).clean(value)
-
-    def read_cases(self, raw: Any) -> TestSet | None:
-        if isinstance(raw, str):
-            return read_test_set((self.folder / raw).absolute(), self.environ, "test_set")
-        return load_test_set(raw, self.folder, "test_set", self.hide) if isinstance(raw, list) else None
 
     def find_ca(self, section: Any) -> Path | None:
         name = section.get("ca_file") if isinstance(section, dict) else None
@@ -160,17 +175,18 @@ class _Loading:
         self,
         file: PlanFile,
         name: str,
-        agents: tuple[Agent, ...],
-        test_set: TestSet,
-        cases: tuple[TestCase, ...],
+        loaded: Sequence[LoadedPart],
+        loader: ScenarioLoader,
+        thresholds: tuple[Threshold, ...],
         ca_file: Path | None,
     ) -> Plan:
+        agents = tuple(self.agents.agents.values())
         plan = Plan(
             name=file.name or name,
             agents=agents,
-            personas=file.callers,
-            test_cases=cases,
-            load=settle_load(file.load),
+            scenarios=settle_scenarios(file, loaded),
+            thresholds=thresholds,
+            accept_invalid=file.generator.accept_invalid,
             limits=settle_limits(file, agents),
             timeouts=settle_timeouts(file.timeouts),
             recording=settle_recording(file.record),
@@ -179,8 +195,19 @@ class _Loading:
             seed=file.seed,
             reconnect=settle_reconnect(file.reconnect),
             most_age_s=file.connections.most_age,
-            needs_speech=tuple(self.turns.spoken),
+            needs_speech=tuple(loader.spoken),
             secrets=frozenset(),
             shown={},
         )
-        return with_secrets(plan, file, self.expanded, test_set)
+        return with_secrets(plan, file, self.expanded, [one.test_set for one in loaded if one.test_set])
+
+
+def _names(loaded: Sequence[LoadedPart]) -> Mapping[str, Collection[str]]:
+    """What simulations can be told apart by."""
+    personas = [persona for one in loaded for persona in one.part.raw.get("personas") or [one.part.raw.get("persona")]]
+    return {
+        "scenario": [one.part.name for one in loaded],
+        "agent": [hearer.name for one in loaded for hearer in one.agents.hearers],
+        "test_case": [case.id for one in loaded for case in one.cases],
+        "persona": [(persona or {}).get("name", "default") for persona in personas if isinstance(persona or {}, dict)],
+    }

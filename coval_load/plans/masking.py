@@ -1,42 +1,87 @@
 """What of a plan may be shown."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from coval_load.agents.environment import Expanded, Steps
 from coval_load.agents.secrets import Redactor, filled_secrets, keyed_secrets, mask, masked
-from coval_load.plans.plan import Plan
+from coval_load.engine.shapes.interface import ClosedShape
+from coval_load.plans.load_schema import AnyLoad, SoakLoad
+from coval_load.plans.plan import Plan, PlannedScenario
 from coval_load.plans.schema import PlanFile
+from coval_load.plans.shapes import ramp_up_s
 from coval_load.plans.test_sets import TestSet
 
 
-def with_secrets(plan: Plan, file: PlanFile, expanded: Expanded, test_set: TestSet) -> Plan:
-    """`plan` with all its `secrets`, and with what its `masked` gives: the keys of a plan file, settled."""
-    written = _plain(attrs.asdict(file)) | {
-        "name": plan.name,
-        "persona": attrs.asdict(file.callers[0]),
-        "test_set": _plain([attrs.asdict(case) for case in plan.test_cases]),
-    }
+def with_secrets(plan: Plan, file: PlanFile, expanded: Expanded, test_sets: Sequence[TestSet]) -> Plan:
+    """`plan` with all its `secrets`, and with what its `masked` gives: the keys of a plan file, settled.
+
+    `test_sets` has one for each scenario.
+    """
+    written = _plain(attrs.asdict(file)) | {"name": plan.name}
+    if file.scenarios:
+        written["test_set"] = None
+        for at, (section, scenario) in enumerate(zip(file.scenarios, plan.scenarios, strict=True)):
+            written["scenarios"][at] |= _settled(scenario, section.load or file.load)
+    else:
+        written |= _settled(plan.scenarios[0], file.load)
     attributes = [case.attributes for case in plan.test_cases]
     parameters = [persona.initialization_parameters for persona in plan.personas]
     filled = {text for agent in plan.agents for text in filled_secrets(agent, attributes, parameters)}
-    own = {*expanded.secrets, *test_set.secrets, *keyed_secrets(written), *filled} - {""}
+    own = {*expanded.secrets, *keyed_secrets(written), *filled}.union(*(one.secrets for one in test_sets)) - {""}
     secrets = frozenset(own).union(*(agent.secrets for agent in plan.agents))
-    shown = mask(written, secrets, tuple(_places(expanded, test_set)))
-    shown["personas"] = shown["personas"] or [shown["persona"]]
-    shown["load"]["simulations"] = plan.load.simulations
+    shown = mask(written, secrets, tuple(_places(file, expanded, test_sets)))
     shown["agents"] = [Redactor(secrets).clean({"name": agent.name, **masked(agent)}) for agent in plan.agents]
     del shown["persona"]
     return attrs.evolve(plan, secrets=secrets, shown=shown)
 
 
-def _places(expanded: Expanded, test_set: TestSet) -> Iterator[Steps]:
+def _settled(scenario: PlannedScenario, load: AnyLoad) -> dict[str, Any]:
+    """What a scenario is after everything it left out was filled in, in JSON."""
+    told = _plain(attrs.asdict(load))
+    shape = scenario.shape
+    if isinstance(shape, ClosedShape):
+        told["simulations"] = shape.simulations
+    if isinstance(load, SoakLoad):
+        told["ramp_up"] = ramp_up_s(load)
+    return {
+        "agents": [agent.name for agent in scenario.agents],
+        "personas": _plain([attrs.asdict(persona) for persona in scenario.personas]),
+        "persona": None,
+        "test_set": _plain([attrs.asdict(case) for case in scenario.test_cases]),
+        "load": told,
+    }
+
+
+def _places(file: PlanFile, expanded: Expanded, test_sets: Sequence[TestSet]) -> Iterator[Steps]:
     """Where something out of the environment stands in the document above."""
-    yield from (place for place in expanded.places if place != ("test_set",))
-    yield from (("test_set", *place) for place in test_set.hidden)
+    for place in expanded.places:
+        if "test_set" not in place[:3]:  # what came into test cases is known there
+            yield from _moved(place, file)
+    for at, test_set in enumerate(test_sets):
+        above: Steps = ("scenarios", at, "test_set") if file.scenarios else ("test_set",)
+        yield from ((*above, *place) for place in test_set.hidden)
+
+
+def _moved(place: Steps, file: PlanFile) -> Iterator[Steps]:
+    """A place in the plan as written -> where the same stands in the plan as settled."""
+    if place[0] == "scenarios" and len(place) > 2:
+        yield (*place[:2], *_in_list(place[2:]))
+        return
+    yield _in_list(place)
+    for at, section in enumerate(file.scenarios or ()):
+        if place[0] in _INHERITED and getattr(section, str(place[0])) is None:
+            yield ("scenarios", at, *_in_list(place))
+
+
+_INHERITED = ("persona", "personas")
+
+
+def _in_list(place: Steps) -> Steps:
+    return ("personas", 0, *place[1:]) if place[0] == "persona" else place
 
 
 def _plain(value: Any) -> Any:

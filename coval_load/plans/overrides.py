@@ -1,11 +1,14 @@
 """What the command line says over the plan."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+from coval_load.faults import Fault, Faulty
+from coval_load.plans.load_schema import shape_of
 
 
 @attrs.frozen
@@ -13,7 +16,8 @@ class Overrides:
     """Options of the command line; None, or no agents, leaves what the plan says.
 
     Paths are relative to the working directory. `simulations` and `duration_s` together say when a run
-    stops: giving one of them drops both of the plan's.
+    stops: giving one of them drops both of the plan's. `rate` makes the load an open one. Raises Faulty for
+    what a plan of several scenarios can't be told in one word.
     """
 
     agents: Sequence[Path] = ()
@@ -21,7 +25,10 @@ class Overrides:
     concurrency: int | None = None
     simulations: int | None = None
     duration_s: float | None = None
+    rate: str | None = None
     seed: int | None = None
+    thresholds: Sequence[tuple[str, str]] = ()
+    """Names and expressions, each beside what the plan says."""
     sections: Mapping[str, Any] = attrs.field(factory=dict)
     """Keys of a plan; an object is laid over the plan's own object, key by key."""
 
@@ -39,18 +46,54 @@ class Overrides:
             changed["test_set"] = _literal(self.test_set.absolute())
         if self.seed is not None:
             changed["seed"] = self.seed
+        if self.thresholds:
+            changed["thresholds"] = self._thresholds(changed.get("thresholds") or {})
+        if changed.get("scenarios") and (told := list(self._for_one_load())):
+            raise Faulty(told)
         load = changed.get("load") or {}
         if isinstance(load, dict):
             changed["load"] = self._load(load)
         return changed
 
+    def _for_one_load(self) -> Iterator[Fault]:
+        given = {
+            "--concurrency": self.concurrency,
+            "--simulations": self.simulations,
+            "--duration": self.duration_s,
+            "--rate": self.rate,
+            "--agent": self.agents or None,
+            "--test-set": self.test_set,
+        }
+        for option, value in given.items():
+            if value is not None:
+                yield Fault("", f"expected no {option}, since the plan has scenarios of their own; change it there")
+
+    def _thresholds(self, known: Any) -> Any:
+        if not isinstance(known, dict):
+            return known
+        changed = dict(known)
+        for name, expression in self.thresholds:
+            former = changed.get(name, [])
+            changed[name] = [*(former if isinstance(former, list) else [former]), expression]
+        return changed
+
     def _load(self, load: dict[str, Any]) -> dict[str, Any]:
         changed = dict(load)
+        if self.rate is not None:
+            kept = ("duration", "spacing", "when_full") if shape_of(load) == "arrival_rate" else ("duration",)
+            changed = {"rate": self.rate} | {key: load[key] for key in kept if load.get(key) is not None}
         if self.concurrency is not None:
             changed["concurrency"] = self.concurrency
-        if self.simulations is not None or self.duration_s is not None:
-            changed |= {"simulations": self.simulations, "duration": self.duration_s}
-        return changed
+        if self.simulations is None and self.duration_s is None:
+            return changed
+        if shape_of(changed) == "constant":
+            changed.pop("shape", None)
+        if shape_of(changed) == "simulations":
+            changed.pop("shape", None)
+            changed.pop("iterations", None)
+        ends = {"simulations": self.simulations, "duration": self.duration_s}
+        rest = {key: value for key, value in changed.items() if key not in ends}
+        return rest | {key: value for key, value in ends.items() if value is not None}
 
 
 def plan_from_agent(agent: Path, test_set: Path | None = None, **sections: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A plan that is ready to run: everything it names is loaded, checked and settled."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import attrs
 from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
 from coval_load.engine.back_off import BackOff
-from coval_load.engine.plan import Limits, Load, Recording, Timeouts
+from coval_load.engine.choice import Choice
+from coval_load.engine.plan import Limits, Recording, Timeouts
+from coval_load.engine.shapes.interface import Shape
+from coval_load.engine.thresholds import Threshold
 from coval_load.plans.schema import (
-    LoadSection,
     Persona,
     PlanFile,
     ReconnectSection,
@@ -20,6 +22,23 @@ from coval_load.plans.schema import (
     TestCase,
     TimeoutsSection,
 )
+
+
+@attrs.frozen(repr=False, kw_only=True)
+class PlannedScenario:
+    """One load: who is called, by whom, with what, and when. `audio` and `file` of turns are as `Plan` says.
+
+    `start_s` is seconds after the start of the run; `seed` decides wherever chance does.
+    """
+
+    name: str
+    agents: tuple[Agent, ...]
+    personas: tuple[Persona, ...]
+    test_cases: tuple[TestCase, ...]
+    choice: Choice
+    shape: Shape
+    start_s: float
+    seed: str
 
 
 @attrs.frozen(repr=False, kw_only=True)
@@ -33,9 +52,9 @@ class Plan:
 
     name: str
     agents: tuple[Agent, ...]
-    personas: tuple[Persona, ...]
-    test_cases: tuple[TestCase, ...]
-    load: Load
+    scenarios: tuple[PlannedScenario, ...]
+    thresholds: tuple[Threshold, ...] = ()
+    accept_invalid: bool = False
     limits: Limits
     timeouts: Timeouts
     recording: Recording
@@ -48,6 +67,16 @@ class Plan:
     secrets: frozenset[str]
     shown: Mapping[str, Any]
 
+    @property
+    def personas(self) -> tuple[Persona, ...]:
+        """The personas of all scenarios, each once."""
+        return tuple({id(one): one for scenario in self.scenarios for one in scenario.personas}.values())
+
+    @property
+    def test_cases(self) -> tuple[TestCase, ...]:
+        """The test cases of all scenarios, each once."""
+        return tuple({id(one): one for scenario in self.scenarios for one in scenario.test_cases}.values())
+
     def masked(self) -> dict[str, Any]:
         """The plan as resolved, in JSON, with `***` for secrets: what `run.json` keeps."""
         return dict(self.shown)
@@ -56,15 +85,7 @@ class Plan:
         return f"Plan({len(self.agents)} agents, {len(self.test_cases)} test cases)"
 
 
-def settle_load(section: LoadSection) -> Load:
-    """Where nothing says when to stop, each place of `concurrency` is taken once."""
-    simulations = section.simulations
-    if simulations is None and section.duration is None:
-        simulations = section.concurrency
-    return Load(section.concurrency, simulations, section.duration)
-
-
-def settle_limits(file: PlanFile, agents: tuple[Agent, ...]) -> Limits:
+def settle_limits(file: PlanFile, agents: Iterable[Agent]) -> Limits:
     """Simultaneous simulations of each agent: the plan's word, or else the model type's own."""
     return Limits({agent.name: file.limits.per_agent or agent.model_type.most_at_once for agent in agents})
 
@@ -82,4 +103,4 @@ def settle_reconnect(section: ReconnectSection | None) -> BackOff | None:
 def settle_recording(section: RecordSection) -> Recording:
     """What the engine keeps; a sample is a count."""
     audio = section.audio.sample if isinstance(section.audio, Sample) else section.audio
-    return Recording(section.transcripts, audio)
+    return Recording(section.transcripts, audio, section.timeline)

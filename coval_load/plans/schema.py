@@ -9,18 +9,15 @@ from coval_load.agents.addresses import Targets
 from coval_load.faults import Fault
 from coval_load.limits import Between, Duration, JsonSize, Length, Pattern, Tagged
 from coval_load.plans.check_schema import CheckKey
-
-MOST_AT_ONCE = 100_000
+from coval_load.plans.load_schema import AtOnce, LoadKey, Seconds, SimulationsLoad
 
 Name = Annotated[str, Length(1, 200)]
 FilePath = Annotated[str, Length(1, 4096), Pattern(r"[^\0]*", "a path without null characters")]
 Text = Annotated[str, Length(1, 10_000)]
 Attributes = Mapping[str, Any]
 Parameters = Annotated[Mapping[str, Any], JsonSize(16 * 1024)]
-Seconds = Annotated[float, Duration()]
 Wait = Annotated[float, Between(least=0, most=3600)]
 Silence = Annotated[float, Between(above=0, most=60)]
-AtOnce = Annotated[int, Between(least=1, most=MOST_AT_ONCE)]
 
 
 @attrs.frozen(kw_only=True)
@@ -150,15 +147,6 @@ class Persona:
 
 
 @attrs.frozen(kw_only=True)
-class LoadSection:
-    """How much: `concurrency` at once, until `simulations` were started or `duration` has passed."""
-
-    concurrency: AtOnce = 1
-    simulations: Annotated[int, Between(least=1, most=1_000_000_000)] | None = None
-    duration: Seconds | None = None
-
-
-@attrs.frozen(kw_only=True)
 class LimitsSection:
     """`per_agent` overrules how many simultaneous simulations the model type allows."""
 
@@ -216,10 +204,43 @@ class Sample:
 
 @attrs.frozen(kw_only=True)
 class RecordSection:
-    """What is kept of each simulation."""
+    """What is kept of each simulation; what was measured is kept each `timeline` seconds."""
 
     transcripts: Literal["all", "none"] = "all"
     audio: Literal["none", "all"] | Sample = "none"
+    timeline: Annotated[float, Duration(), Between(least=0.1)] = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class GeneratorSection:
+    """`accept_invalid`: a run that can't be trusted exits as any other."""
+
+    accept_invalid: bool = False
+
+
+AgentEntries = Annotated[Sequence[FilePath | Mapping[str, Any]], Length(1, 1000)]
+Personas = Annotated[Sequence[Persona], Length(1, 1000)]
+TestSetKey = FilePath | TestSetFile | Sequence[Any]
+Choice = Literal["in_order", "shuffled", "weighted"]
+
+
+@attrs.frozen(kw_only=True)
+class ScenarioSection:
+    """One of several loads that go on in the same run; what it does not say is as the plan says."""
+
+    name: Name
+    start: Seconds | None = None
+    agents: AgentEntries | None = attrs.field(default=None, repr=False)
+    persona: Persona | None = None
+    personas: Personas | None = None
+    test_set: TestSetKey | None = attrs.field(default=None, repr=False)
+    choice: Choice | None = None
+    load: LoadKey | None = None
+
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Fault]:
+        """`persona` or `personas`, and a name of its own for each."""
+        yield from _check_personas(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -227,11 +248,13 @@ class PlanFile:
     """The plan as written. `agents` and test cases are loaded by themselves; here is only their outer shape."""
 
     name: Name | None = None
-    agents: Annotated[Sequence[FilePath | Mapping[str, Any]], Length(1, 1000)] = attrs.field(repr=False)
+    agents: AgentEntries | None = attrs.field(default=None, repr=False)
     persona: Persona | None = None
-    personas: Annotated[Sequence[Persona], Length(1, 1000)] | None = None
-    test_set: FilePath | TestSetFile | Sequence[Any] = attrs.field(repr=False)
-    load: LoadSection = attrs.field(factory=LoadSection)
+    personas: Personas | None = None
+    test_set: TestSetKey | None = attrs.field(default=None, repr=False)
+    choice: Choice = "in_order"
+    load: LoadKey = attrs.field(factory=SimulationsLoad)
+    scenarios: Annotated[Sequence[ScenarioSection], Length(1, 100)] | None = None
     limits: LimitsSection = attrs.field(factory=LimitsSection)
     timeouts: TimeoutsSection = attrs.field(factory=TimeoutsSection)
     reconnect: ReconnectSection | None = None
@@ -239,20 +262,42 @@ class PlanFile:
     tls: TlsSection = attrs.field(factory=TlsSection)
     targets: Targets = attrs.field(factory=Targets)
     record: RecordSection = attrs.field(factory=RecordSection)
+    thresholds: Mapping[str, Any] = attrs.field(factory=dict)
+    generator: GeneratorSection = attrs.field(factory=GeneratorSection)
     seed: Annotated[int, Between(least=0, most=2**63 - 1)] = 0
-
-    @property
-    def callers(self) -> tuple[Persona, ...]:
-        """The personas, however they are written; one with every default where there are none."""
-        return tuple(self.personas or (self.persona or Persona(),))
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Fault]:
-        """`persona` or `personas`, and a name of its own for each."""
-        personas = values.get("personas") or ()
-        if personas and values.get("persona") is not None:
-            yield Fault("persona", "expected persona or personas; got both, take one out")
-        names = [persona.name for persona in personas]
+        """`persona` or `personas`, names of their own, and agents and test cases for every scenario."""
+        yield from _check_personas(values)
+        scenarios = values.get("scenarios") or ()
+        names = [scenario.name for scenario in scenarios]
         for at, name in enumerate(names):
             if name in names[:at]:
-                yield Fault(f"personas[{at}].name", "expected a name of its own; another persona has the same")
+                yield Fault(f"scenarios[{at}].name", "expected a name of its own; another scenario has the same")
+        for key in ("agents", "test_set"):
+            if values.get(key) is not None:
+                continue
+            if not scenarios:
+                yield Fault(key, "expected it in every plan; it is missing")
+            for at, scenario in enumerate(scenarios):
+                if getattr(scenario, key) is None:
+                    yield Fault(f"scenarios[{at}].{key}", "expected it here or in the plan; it is missing")
+
+
+def callers_of(*sections: PlanFile | ScenarioSection) -> tuple[Persona, ...]:
+    """The personas of the first section that has any; one with every default where none has."""
+    for section in sections:
+        if section.personas or section.persona:
+            return tuple(section.personas or ()) or (section.persona or Persona(),)
+    return (Persona(),)
+
+
+def _check_personas(values: Mapping[str, Any]) -> Iterator[Fault]:
+    personas = values.get("personas") or ()
+    if personas and values.get("persona") is not None:
+        yield Fault("persona", "expected persona or personas; got both, take one out")
+    names = [persona.name for persona in personas]
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            yield Fault(f"personas[{at}].name", "expected a name of its own; another persona has the same")

@@ -1,6 +1,7 @@
 """Whether each turn can be taken against the agents of the plan, and where its files are."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,25 +57,25 @@ class TurnSettler:
     def settle(self, test_set: TestSet) -> tuple[TestCase, ...]:
         """The test cases with every path absolute; what can't be is in `faults`."""
         return tuple(
-            self._case(case, test_set.folder, f"{test_set.path}[{at}].turns") for at, case in test_set.cases.items()
+            self._case(case, test_set.folder, partial(test_set.places.path, at)) for at, case in test_set.cases.items()
         )
 
-    def _case(self, case: TestCase, folder: Path, at: str) -> TestCase:
+    def _case(self, case: TestCase, folder: Path, path: Callable[[str], str]) -> TestCase:
         if not case.turns and not self.waits:
             self._fault(
-                at,
+                path("turns"),
                 "expected at least one turn; only where every persona has conversation_initiation "
                 "wait_for_user may the agent be the only one to speak",
             )
         if case.tool_results and self.hearers and all(hearer.is_voice for hearer in self.hearers):
             self._fault(
-                f"{at.removesuffix('.turns')}.tool_results",
+                path("tool_results"),
                 "expected it for chat agents only; every agent of the plan is spoken to, take it out",
             )
-        self._judge(case, lambda key: f"{at.removesuffix('.turns')}.{key}")
+        self._judge(case, path)
         for number, turn in enumerate(case.turns):
-            self._check(turn, number, f"{at}[{number}]")
-        turns = [self._turn(turn, folder, f"{at}[{number}]") for number, turn in enumerate(case.turns)]
+            self._check(turn, number, path(f"turns[{number}]"))
+        turns = [self._turn(turn, folder, path(f"turns[{number}]")) for number, turn in enumerate(case.turns)]
         return attrs.evolve(case, turns=tuple(turns))
 
     def _judge(self, case: TestCase, path: Callable[[str], str]) -> None:
