@@ -18,7 +18,16 @@ from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.plans.documents import read_document
 from coval_load.plans.loading import load_plan
-from coval_load.plans.schema import LoadSection, Persona, PlanFile, RecordSection, TestCase, TimeoutsSection
+from coval_load.plans.schema import (
+    ConnectionsSection,
+    LoadSection,
+    Persona,
+    PlanFile,
+    ReconnectSection,
+    RecordSection,
+    TestCase,
+    TimeoutsSection,
+)
 from coval_load.strict import keys_of
 
 ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "OPENAI_API_KEY"), "sesame")
@@ -95,6 +104,8 @@ SAID_IN_WORDS = {
         ("plans", "Test sets", set(keys_of(TestCase))),
         ("plans", "Load and limits", set(keys_of(LoadSection))),
         ("plans", "Timeouts", set(keys_of(TimeoutsSection))),
+        ("plans", "Reconnecting", set(keys_of(ReconnectSection))),
+        ("plans", "Connections", set(keys_of(ConnectionsSection))),
         ("plans", "Recording", set(keys_of(RecordSection))),
     ],
 )
@@ -111,6 +122,8 @@ def test_a_table_has_every_key(page, heading, keys):
         ("plans", "Personas", Persona()),
         ("plans", "Load and limits", LoadSection()),
         ("plans", "Timeouts", TimeoutsSection()),
+        ("plans", "Reconnecting", ReconnectSection()),
+        ("plans", "Connections", ConnectionsSection()),
         ("plans", "Recording", RecordSection()),
     ],
 )

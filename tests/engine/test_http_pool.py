@@ -6,6 +6,7 @@ import socket
 import ssl
 from contextlib import asynccontextmanager
 from functools import partial
+from random import Random
 
 import attrs
 import outcome
@@ -17,7 +18,7 @@ from http_end import PATIENCE_S, answer
 from coval_load.engine import connecting
 from coval_load.engine.connecting import Opener
 from coval_load.engine.http_connection import StaleConnection
-from coval_load.engine.http_pool import HttpPool, open_pool
+from coval_load.engine.http_pool import HttpPool, Recycling, open_pool
 from coval_load.engine.names import Resolver
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.reactor import open_reactor
@@ -149,6 +150,93 @@ async def test_in_the_end_all_are_closed(sockets):
         pool.close()
     assert not idle.is_open
     assert not taken.is_open
+
+
+# Age
+
+
+@asynccontextmanager
+async def recycling(sockets, most_age_s, seed=0):
+    recycled = []
+    bound = Recycling(most_age_s, Random(seed), lambda: recycled.append(trio.current_time()))
+    async with open_reactor() as reactor, open_pool(reactor, sockets, recycling=bound) as pool:
+        yield pool, recycled
+
+
+async def test_one_that_is_too_old_is_closed_where_it_would_be_used_again(sockets, autojump_clock):
+    async with recycling(sockets, 10.0) as (pool, recycled):
+        connection = await pool.connect(URL)
+        for _ in range(3):
+            pool.release(connection)
+            await trio.sleep(2.9)
+            assert await pool.connect(URL) is connection
+        pool.release(connection)
+        await trio.sleep(2.4)
+        assert (connection.is_open, recycled) == (True, [])
+        assert await pool.connect(URL) is not connection
+        assert not connection.is_open
+        assert len(recycled) == 1
+
+
+async def test_the_next_one_that_is_young_enough_is_used(sockets, autojump_clock):
+    async with recycling(sockets, 3.0) as (pool, recycled):
+        old = await pool.connect(URL)
+        await trio.sleep(2.0)
+        young = await pool.connect(URL)
+        await trio.sleep(1.5)
+        pool.release(young)
+        pool.release(old)
+        assert await pool.connect(URL) is young
+        assert (old.is_open, len(recycled)) == (False, 1)
+
+
+async def test_one_that_grows_too_old_in_an_exchange_goes_on(sockets, autojump_clock):
+    async with recycling(sockets, 1.0) as (pool, recycled):
+        connection = await pool.connect(URL)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(connection.exchange, "GET", URL, (), None))
+            await trio.sleep(5.0)
+            assert connection.is_open
+            sockets.theirs[0].sendall(answer(b"whole"))
+        pool.release(connection)
+        assert (connection.is_open, recycled) == (True, [])
+        assert pool.idle(URL) is None
+        assert (connection.is_open, len(recycled)) == (False, 1)
+
+
+async def test_one_idle_for_too_long_is_not_counted(sockets, autojump_clock):
+    async with recycling(sockets, 1.0) as (pool, recycled):
+        connection = await pool.connect(URL)
+        pool.release(connection)
+        await trio.sleep(5.0)
+        assert pool.idle(URL) is None
+        assert (connection.is_open, recycled) == (False, [])
+
+
+async def test_those_opened_together_do_not_all_go_together(sockets, autojump_clock):
+    async with recycling(sockets, 3.0) as (pool, recycled):
+        together = [await pool.connect(URL) for _ in range(50)]
+        left = []
+        for seconds in (2.69, 0.31, 0.31):
+            await trio.sleep(seconds)
+            for connection in together:
+                pool.release(connection)
+            together = []
+            while (connection := pool.idle(URL)) is not None:
+                together.append(connection)
+            left.append(len(together))
+        assert left[0] == 50
+        assert 10 < left[1] < 40
+        assert left[2] == 0
+        assert len(recycled) == 50
+
+
+async def test_without_a_bound_age_does_not_matter(pool, autojump_clock):
+    connection = await pool.connect(URL)
+    for _ in range(100):
+        pool.release(connection)
+        await trio.sleep(3.9)
+        assert await pool.connect(URL) is connection
 
 
 # Simple requests, over TLS
