@@ -10,6 +10,7 @@ import click
 from coval_load import __version__
 from coval_load.cli.check import check
 from coval_load.cli.demo import demo
+from coval_load.cli.report import report
 from coval_load.cli.run import run
 from coval_load.reference.command import reference_agent
 
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, run, check, reference_agent):
+for command in (demo, run, check, report, reference_agent):
     cli.add_command(command)
 
 

@@ -1,0 +1,136 @@
+"""The summary of a run from its folder, also of one that was killed before it wrote any."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from coval_load.engine.drift import drift
+from coval_load.engine.labels import NAMES, Selector
+from coval_load.engine.results import Results
+from coval_load.engine.run_folder import read_rows
+from coval_load.engine.timeline import merge_interval
+from coval_load.engine.trend_series import Series
+from coval_load.faults import Fault, Faulty
+from coval_load.report.settled import Settled
+from coval_load.report.units import clock, many
+
+_RUN_HAS = {"name": str, "plan": dict, "started": str}
+_SUMMARY_HAS = {"counts": dict, "errors": dict, "counters": dict, "metrics": dict, "generator": dict, "notes": list}
+_UNREADABLE_ROW = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+
+
+@attrs.frozen
+class Recovered:
+    """What `summary.json` and `run.json` hold, or would. `is_whole`: the run came to its end and wrote both."""
+
+    summary: Mapping[str, Any]
+    run: Mapping[str, Any]
+    is_whole: bool
+
+
+def recover(folder: Path) -> Recovered:
+    """The results of the run in `folder`.
+
+    Of a run that did not end, simulations, errors and their examples are counted from `simulations.jsonl`, each
+    simulation by its last row; metrics and counters are those of `timeline.jsonl`, and what simulations measured after
+    its last row is added from theirs. Counters of that last stretch are lost; measurements of some milliseconds
+    around it may count twice. Files are read line by line, so that memory stays at some bytes for each simulation.
+
+    Error handling: Faulty where `folder` has no run, or a file of it is missing or can't be read.
+    """
+    run = _json(folder / "run.json", _RUN_HAS)
+    summary_file = folder / "summary.json"
+    if run.get("ended") and summary_file.exists():
+        return Recovered(_json(summary_file, _SUMMARY_HAS), run, is_whole=True)
+    return Recovered(_summary_of_rows(folder), {"ended": None, "exit_code": None, **run}, is_whole=False)
+
+
+def _summary_of_rows(folder: Path) -> dict[str, Any]:
+    results, series = Results(), Series()
+    timeline_until_s = _read_timeline(folder / "timeline.jsonl", results, series)
+    settled = Settled(results, timeline_until_s)
+    path = folder / "simulations.jsonl"
+    for number, row in enumerate(_rows(path), start=1):
+        try:
+            settled.add(row)
+        except _UNREADABLE_ROW as error:
+            raise Faulty([_no_row(path, number, error)]) from error
+    settled.count()
+    left = many(settled.simulations, "simulation")
+    last = f", the last at {clock(settled.last_s)}" if settled.rows else ""
+    results.note(f"made from what a run that did not end left: {left}{last}")
+    summary = results.summary()
+    return summary | {"error_examples": settled.examples, "drift": drift(series)}
+
+
+def _read_timeline(path: Path, results: Results, series: Series) -> float:
+    """Add every interval; returns up to when they tell. A run that was killed in its first moments has none."""
+    until_s = -math.inf
+    if not path.exists():
+        return until_s
+    for number, row in enumerate(_rows(path), start=1):
+        try:
+            _keep_selections(row["selections"], results)
+            merge_interval(results, row)
+            series.add(row)
+            until_s = max(until_s, float(row["at"]))
+        except Exception as error:  # a histogram's decoder has many words for bytes that are none
+            raise Faulty([_no_row(path, number, error)]) from error
+    return until_s
+
+
+def _keep_selections(selections: Mapping[str, Any], results: Results) -> None:
+    known = {str(selector): tally for selector, tally in results.selections.items()}
+    for name, entry in selections.items():
+        kept = {*entry["metrics"], *entry["counters"]}
+        if name in known:
+            known[name].keeps = (known[name].keeps or frozenset()) | kept
+        else:
+            results.select(_selector(name), kept)
+
+
+def _selector(text: str) -> Selector:
+    """The one whose `str` is `text`: names of labels are few, so a `,` or `=` in a value is told apart."""
+    parts = re.split(rf"(?:^|,)({'|'.join(NAMES)})=", text)
+    selector = Selector(tuple(zip(parts[1::2], parts[2::2], strict=True)))
+    if str(selector) != text:
+        raise ValueError(f"expected labels such as agent=support; got {text!r}")
+    return selector
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        yield from read_rows(path)
+    except OSError as error:
+        raise Faulty([_unreadable(path, error.strerror or str(error))]) from error
+    except ValueError as error:
+        raise Faulty([Fault("", f"{error}: repair or remove that line")]) from error
+
+
+def _json(path: Path, has: Mapping[str, type]) -> dict[str, Any]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise Faulty([_unreadable(path, error.strerror or str(error))]) from error
+    except orjson.JSONDecodeError as error:
+        raise Faulty([_unreadable(path, f"no JSON: {error}")]) from error
+    lacking = [
+        name for name, kind in has.items() if not (isinstance(found, dict) and isinstance(found.get(name), kind))
+    ]
+    if lacking:
+        raise Faulty([_unreadable(path, f"a file without {', '.join(lacking)}")])
+    return dict(found)
+
+
+def _unreadable(path: Path, got: str) -> Fault:
+    return Fault("", f"expected {path} of a run; got {got}: give the folder of a run, such as one in coval-runs")
+
+
+def _no_row(path: Path, number: int, error: Exception) -> Fault:
+    what = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return Fault("", f"{path}, row {number}: expected a row as docs/results.md has it; got {what}: remove that line")
