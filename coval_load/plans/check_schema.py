@@ -35,7 +35,7 @@ Text = Annotated[str, Length(1, 10_000)]
 Expression = Annotated[str, Length(1, 1_000), RegularExpression()]
 JsonPath = Annotated[str, Length(1, 1_000)]
 Turn = Annotated[int, Between(least=-MOST_TURNS, most=MOST_TURNS)]
-Fewer = Annotated[int, Between(least=1, most=1_000_000)]
+Fewer = Annotated[int, Between(least=1, most=100_000)]
 Metric = Annotated[str, OneOf(MEASURED)]
 
 

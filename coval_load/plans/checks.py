@@ -12,7 +12,7 @@ from coval_load.actors.checks.functions import CannotLoad, FunctionSays, Functio
 from coval_load.actors.checks.interface import Check
 from coval_load.actors.checks.latency import LatencyUnder
 from coval_load.actors.checks.tools import ToolCalled
-from coval_load.actors.checks.wording import excerpt
+from coval_load.actors.checks.wording import excerpt, plainly
 from coval_load.codecs.paths import Path
 from coval_load.faults import Fault
 from coval_load.plans.check_schema import (
@@ -110,9 +110,9 @@ def _about(check: AnyCheck) -> str:
         case MatchesCheck():
             return excerpt(check.pattern)
         case EventCheck():
-            return check.message_type if check.path is None else f"{check.message_type} {check.path}"
+            return plainly(check.message_type if check.path is None else f"{check.message_type} {check.path}")
         case ToolCalledCheck():
-            return check.tool
+            return plainly(check.tool)
         case ShorterThanCheck():
             return f"{check.characters} characters" if check.words is None else f"{check.words} words"
         case LatencyUnderCheck():

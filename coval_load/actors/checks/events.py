@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from coval_load.actors.checks.interface import Conversation, Row
-from coval_load.actors.checks.wording import after, an, excerpt, judge_any, listed, shown
+from coval_load.actors.checks.wording import after, an, excerpt, judge_any, listed, plainly, shown
 from coval_load.codecs.paths import NOT_THERE, Path
 
 
@@ -32,9 +32,9 @@ class EventFits:
 
     def _expected(self) -> str:
         value = "something" if self.equals is None else shown(self.equals)
-        at = f" at {self.path}" if self.path.segments else ""
+        at = f" at {plainly(str(self.path))}" if self.path.segments else ""
         wanted = f" with {value}{at}" if at or self.equals is not None else ""
-        return f"event {self.message_type}{after(self.turn)}{wanted}"
+        return f"event {plainly(self.message_type)}{after(self.turn)}{wanted}"
 
     def _fits(self, event: Row) -> bool:
         found = self.path.find(event["payload"])

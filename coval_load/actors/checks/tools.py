@@ -7,8 +7,9 @@ import attrs
 import orjson
 
 from coval_load.actors.checks.interface import Conversation, Row
-from coval_load.actors.checks.wording import after, excerpt, judge_any
+from coval_load.actors.checks.wording import after, excerpt, judge_any, plainly
 from coval_load.actors.persona import ToolAnswer
+from coval_load.engine.plain_json import dump_json
 
 
 @attrs.frozen
@@ -23,9 +24,9 @@ class ToolCalled:
 
     def judge(self, conversation: Conversation) -> str | None:
         """See `interface.Check`."""
-        expected = f"call of the tool {self.tool}{after(self.turn)}"
+        expected = f"call of the tool {plainly(self.tool)}{after(self.turn)}"
         if self.arguments is not None:
-            expected += f" with {_json(self.arguments)}"
+            expected += f" with {excerpt(dump_json(self.arguments).decode())}"
         return judge_any(conversation.tool_calls(self.turn), self._fits, _say, expected, negate=self.negate)
 
     def _fits(self, call: Row) -> bool:
@@ -35,10 +36,6 @@ class ToolCalled:
 
 def _say(call: Row) -> str:
     return f"{excerpt(call['tool']['name'])} with {excerpt(call['tool']['arguments'])}"
-
-
-def _json(arguments: Mapping[str, Any]) -> str:
-    return excerpt(orjson.dumps(arguments, default=str).decode())
 
 
 def _parsed(arguments: str) -> object:

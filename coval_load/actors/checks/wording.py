@@ -16,10 +16,25 @@ _LONGEST_SHOWN = 80
 
 def excerpt(text: str) -> str:
     """`text` in quotes, on one line, the end of a long one left out."""
+    escaped = _cut(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{_on_one_line(escaped)}"'
+
+
+def plainly(text: str) -> str:
+    """A name of the user's on one line, the end of a long one left out."""
+    return _on_one_line(_cut(text))
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else _ESCAPES.get(c, f"\\u{ord(c):04x}") for c in text)
+
+
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def _cut(text: str) -> str:
     # An ellipsis of its own, not that of `show`: where it cut a secret short, what is left of it is still found.
-    cut = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
-    quoted = cut.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted) + '"'
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 
 def shown(value: object) -> str:
