@@ -15,10 +15,13 @@ import trio
 import coval_load.report
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.engine import metrics
+from coval_load.engine.drift import drift
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import create
+from coval_load.engine.timeline import merge_interval
+from coval_load.engine.trend_series import Series
 
 DOCS = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
 SCHEMAS = Path(coval_load.report.__file__).parent / "schemas"
@@ -81,7 +84,7 @@ def test_the_shell_in_the_documentation_runs(sample_run):
         assert "No response received within 30 s" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["run", "simulation"])
+@pytest.mark.parametrize("name", ["run", "simulation", "timeline"])
 def test_the_examples_in_the_documentation_fit_their_schemas(name):
     (example,) = blocks(f"json {name}")
     jsonschema.validate(json.loads(example), schema(name))
@@ -111,7 +114,7 @@ def test_the_files_of_a_run_fit_their_schemas(sample_run):
         jsonschema.validate(json.loads(line), schema("simulation"))
 
 
-@pytest.mark.parametrize("name", ["run", "simulation", "summary"])
+@pytest.mark.parametrize("name", ["run", "simulation", "timeline", "summary"])
 def test_the_schemas_are_schemas(name):
     jsonschema.Draft202012Validator.check_schema(schema(name))
 
@@ -137,6 +140,33 @@ def test_a_row_that_is_not_as_documented_does_not_fit(change):
 def test_every_field_of_a_row_is_explained():
     for field in schema("simulation")["properties"]:
         assert f"`{field}`" in DOCS
+
+
+def test_every_field_of_the_timeline_is_explained():
+    section = DOCS.split("\n## `timeline.jsonl`\n")[1].split("\n## ")[0]
+    for field in schema("timeline")["properties"]:
+        assert f"`{field}`" in section
+
+
+def test_the_example_of_the_timeline_adds_up():
+    (example,) = blocks("json timeline")
+    results = Results()
+    merge_interval(results, json.loads(example))
+    measured = results.summary()["metrics"]["response_latency"]
+    assert measured == json.loads(example)["metrics"]["response_latency"]
+    assert results.vitals.cpu_share == 0.31
+
+
+def test_the_example_of_drift_has_the_fields_of_a_row():
+    (examples,) = blocks("json drift")
+    series = Series()
+    for number in range(12):
+        interval = json.loads(blocks("json timeline")[0])
+        series.add(interval | {"at": interval["at"] + 10 * number})
+    row = next(row for row in drift(series) if row["what"] == "response_latency p95")
+    (example,) = json.loads(examples)
+    assert list(row) == list(example)
+    assert re.sub(r"[\d.]+", "", example["sentence"]).startswith("response_latency p grew by  % an hour")
 
 
 @pytest.mark.parametrize(
