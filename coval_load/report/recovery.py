@@ -21,6 +21,7 @@ from coval_load.report.units import clock, many
 
 _RUN_HAS = {"name": str, "plan": dict, "started": str}
 _SUMMARY_HAS = {"counts": dict, "errors": dict, "counters": dict, "metrics": dict, "generator": dict, "notes": list}
+_EVEN_FROM = 0.9
 _UNREADABLE_ROW = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
@@ -50,9 +51,34 @@ def recover(folder: Path) -> Recovered:
     return Recovered(_summary_of_rows(folder), {"ended": None, "exit_code": None, **run}, is_whole=False)
 
 
+@attrs.define
+class _Plateau:
+    """Between when the run first and last had almost as many simulations at once as it ever had.
+
+    Only the plan would say when the load was meant to be even. Highest values from either side are all that is kept.
+    """
+
+    _rising: list[tuple[int, float]] = attrs.field(factory=list, init=False)
+    _falling: list[tuple[int, float]] = attrs.field(factory=list, init=False)
+
+    def add(self, running: int, at_s: float) -> None:
+        if not self._rising or running > self._rising[-1][0]:
+            self._rising.append((running, at_s))
+        while self._falling and self._falling[-1][0] <= running:
+            self._falling.pop()
+        self._falling.append((running, at_s))
+
+    def window(self) -> tuple[float, float]:
+        if not self._rising:
+            return 0.0, math.inf
+        enough = _EVEN_FROM * self._rising[-1][0]
+        begins = next(at_s for running, at_s in self._rising if running >= enough)
+        return begins, next(at_s for running, at_s in reversed(self._falling) if running >= enough)
+
+
 def _summary_of_rows(folder: Path) -> dict[str, Any]:
-    results, series = Results(), Series()
-    timeline_until_s = _read_timeline(folder / "timeline.jsonl", results, series)
+    results, series, plateau = Results(), Series(), _Plateau()
+    timeline_until_s = _read_timeline(folder / "timeline.jsonl", results, series, plateau)
     settled = Settled(results, timeline_until_s)
     path = folder / "simulations.jsonl"
     for number, row in enumerate(_rows(path), start=1):
@@ -65,10 +91,12 @@ def _summary_of_rows(folder: Path) -> dict[str, Any]:
     last = f", the last at {clock(settled.last_s)}" if settled.rows else ""
     results.note(f"made from what a run that did not end left: {left}{last}")
     summary = results.summary()
-    return summary | {"error_examples": settled.examples, "drift": drift(series)}
+    begins, ends = plateau.window()
+    drifted = drift(series, steady_from_s=begins, steady_until_s=ends)
+    return summary | {"error_examples": settled.examples, "drift": drifted}
 
 
-def _read_timeline(path: Path, results: Results, series: Series) -> float:
+def _read_timeline(path: Path, results: Results, series: Series, plateau: _Plateau) -> float:
     """Add every interval; returns up to when they tell. A run that was killed in its first moments has none."""
     until_s = -math.inf
     if not path.exists():
@@ -78,6 +106,7 @@ def _read_timeline(path: Path, results: Results, series: Series) -> float:
             _keep_selections(row["selections"], results)
             merge_interval(results, row)
             series.add(row)
+            plateau.add(int(row["running"]), float(row["at"]))
             until_s = max(until_s, float(row["at"]))
         except Exception as error:  # a histogram's decoder has many words for bytes that are none
             raise Faulty([_no_row(path, number, error)]) from error

@@ -211,6 +211,22 @@ def test_the_generator_is_judged_by_its_vitals(drama, tmp_path):
     assert (generator["verdict"], generator["cpu_share"]) == ("degraded", 0.95)
 
 
+def test_drift_is_told_of_when_the_load_was_even(drama, tmp_path):
+    folder = folder_of(drama, tmp_path / "run", timeline_rows=1)
+    (row,) = map(json.loads, (folder / "timeline.jsonl").read_text().splitlines())
+    latency = row["metrics"]["response_latency"]
+    course = [(10 * n, 0.05 * n) for n in range(1, 11)] + [(99 - n % 3, 0.6) for n in range(20)] + [(50, 3.0)] * 5
+    with (folder / "timeline.jsonl").open("w") as file:
+        for number, (running, p95) in enumerate(course):
+            row |= {"at": 10.0 * (number + 1), "running": running}
+            row["metrics"]["response_latency"] = latency | {"p95": p95}
+            file.write(json.dumps(row) + "\n")
+    drifted = recover(folder).summary["drift"]
+    (p95,) = (entry for entry in drifted if entry["what"] == "response_latency p95")
+    # The ramp comes to 90 of at most 100 in its ninth row: what is after that counts.
+    assert (p95["points"], p95["verdict"], p95["level"]) == (21, "steady", 0.6)
+
+
 @pytest.fixture(scope="module")
 def files(drama):
     with tempfile.TemporaryDirectory() as folder:
