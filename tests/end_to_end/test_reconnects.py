@@ -215,6 +215,17 @@ async def test_in_the_set_up_an_agent_that_is_never_there_is_given_up(virtual_ti
     assert ran.error["message"].endswith(": given up after 3 attempts")
 
 
+async def test_who_shares_a_failure_tries_again_as_well(virtual_time, tmp_path, refusing):
+    """An agent card is asked for once, and a name looked up once, for all who wait for it."""
+    sections = {"reconnect": {"attempts": 2}, "load": {"concurrency": 5}}
+    ran = await run(plan_for(A2A, {"chat_endpoint": f"http://{refusing}/"}, ["a"], **sections), tmp_path / "card")
+    assert ran.summary["counters"]["reconnects"] == 5 * 2
+    trio.socket.set_custom_hostname_resolver(Names(1000, takes_s=1.0))
+    ran = await run(plan_to("websocket", "agent.example:9", **sections), tmp_path / "name")
+    assert ran.summary["errors"] == {"dns_failed": 5}
+    assert ran.summary["counters"]["reconnects"] == 5 * 2
+
+
 # Refused upgrades
 
 
@@ -287,11 +298,12 @@ async def test_one_that_hangs_up_later_is_not_dialled_again(virtual_time, tmp_pa
 class Names(trio.abc.HostnameResolver):
     """Knows no name at first, then one address for each; `asked` counts the questions."""
 
-    def __init__(self, failures, ip="127.0.0.1"):
-        self.failures, self.ip, self.asked = failures, ip, 0
+    def __init__(self, failures, ip="127.0.0.1", takes_s=0.0):
+        self.failures, self.ip, self.takes_s, self.asked = failures, ip, takes_s, 0
 
     async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):  # noqa: A002
         self.asked += 1
+        await trio.sleep(self.takes_s)
         if self.asked <= self.failures:
             raise socket.gaierror(socket.EAI_AGAIN, "try again")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (self.ip, port))]
