@@ -18,7 +18,7 @@ from coval_load.plans.turns import Hearer
 
 @attrs.frozen
 class Loaded:
-    """The agents of one list, and what each can take: also one that has faults, so that turns are checked against it."""
+    """The agents of one list, and what each can take: one with faults too, so that turns are checked against it."""
 
     agents: tuple[Agent, ...]
     hearers: tuple[Hearer, ...]

@@ -27,6 +27,7 @@ from coval_load.plans.scenarios import (
     SettleTurns,
     choice_faults,
     parts_of,
+    personas_written,
     settle_scenarios,
     unasked,
 )
@@ -122,10 +123,9 @@ class _Loading:
         loaded = [loader.load(part) for part in parts_of(raw)]
         ca_file = self.find_ca(raw.get("tls"))
         thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded))
-        self.faults += [*wrong, *loader.faults]
         if file is not None:
             self.faults += self.mismatches(file, loaded)
-        self.faults += [*self.expanded.faults, *self.agents.faults]
+        self.faults += [*loader.case_faults, *self.expanded.faults, *self.agents.faults, *loader.turn_faults, *wrong]
         if self.faults or file is None or any(one.test_set is None for one in loaded):
             raise Faulty(self.told())
         return self.settled(file, name, loaded, loader, thresholds, ca_file)
@@ -204,10 +204,10 @@ class _Loading:
 
 def _names(loaded: Sequence[LoadedPart]) -> Mapping[str, Collection[str]]:
     """What simulations can be told apart by."""
-    personas = [persona for one in loaded for persona in one.part.raw.get("personas") or [one.part.raw.get("persona")]]
+    personas = [persona for one in loaded for persona in personas_written(one.part.raw)]
     return {
         "scenario": [one.part.name for one in loaded],
         "agent": [hearer.name for one in loaded for hearer in one.agents.hearers],
         "test_case": [case.id for one in loaded for case in one.cases],
-        "persona": [(persona or {}).get("name", "default") for persona in personas if isinstance(persona or {}, dict)],
+        "persona": [str(persona.get("name", "default")) for persona in personas],
     }

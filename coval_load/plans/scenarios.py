@@ -75,7 +75,7 @@ class LoadedPart:
 
 @attrs.define
 class ScenarioLoader:
-    """Loads what each scenario names; `faults` and `spoken` (text -> file) fill up on the way.
+    """Loads what each scenario names; faults, and `spoken` (text -> file), fill up on the way.
 
     `read_cases` reads a test set, given what stands for it, and where; it gives None where there is none to read.
     """
@@ -84,7 +84,8 @@ class ScenarioLoader:
     read_cases: Callable[[Any, str, Steps], TestSet | None]
     make_settler: SettleTurns
     folder: Path
-    faults: list[Fault] = attrs.field(factory=list)
+    case_faults: list[Fault] = attrs.field(factory=list)
+    turn_faults: list[Fault] = attrs.field(factory=list)
     spoken: dict[str, Path] = attrs.field(factory=dict)
     _test_sets: dict[str, TestSet | None] = attrs.field(factory=dict, init=False)
 
@@ -100,7 +101,8 @@ class ScenarioLoader:
             settler = self.make_settler(agents.hearers, _all_wait(part.raw))
             settler.spoken = self.spoken
             cases = settler.settle(test_set)
-            self.faults += [*test_set.faults, *settler.faults]
+            self.case_faults += test_set.faults
+            self.turn_faults += settler.faults
         return LoadedPart(part, agents, test_set, cases)
 
 
@@ -160,9 +162,14 @@ def choice_faults(file: PlanFile, loaded: Sequence[LoadedPart]) -> Iterator[Faul
                 yield Fault(f"{one.part.path('load')}.iterations", message)
 
 
-def _all_wait(raw: Mapping[str, Any]) -> bool:
-    """Whether every persona lets the agent speak first. One that has a fault of its own is not asked."""
+def personas_written(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The personas of a scenario as written, as far as they are objects."""
     several = raw.get("personas")
     personas = several if isinstance(several, list) and several else [raw.get("persona") or {}]
-    says = [persona.get("conversation_initiation") for persona in personas if isinstance(persona, dict)]
+    return [persona for persona in personas if isinstance(persona, dict)]
+
+
+def _all_wait(raw: Mapping[str, Any]) -> bool:
+    """Whether every persona lets the agent speak first. One that has a fault of its own is not asked."""
+    says = [persona.get("conversation_initiation") for persona in personas_written(raw)]
     return all(word not in (None, "speak_first") for word in says)

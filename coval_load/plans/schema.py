@@ -275,14 +275,14 @@ class PlanFile:
         for at, name in enumerate(names):
             if name in names[:at]:
                 yield Fault(f"scenarios[{at}].name", "expected a name of its own; another scenario has the same")
-        for key in ("agents", "test_set"):
-            if values.get(key) is not None:
+        for key, expected in (("agents", "a list"), ("test_set", "the path of a test set, or a list of test cases")):
+            if values.get(key, "") is not None:  # one that has a fault of its own is not there
                 continue
             if not scenarios:
-                yield Fault(key, "expected it in every plan; it is missing")
+                yield Fault(key, f"expected {expected}; got nothing")
             for at, scenario in enumerate(scenarios):
                 if getattr(scenario, key) is None:
-                    yield Fault(f"scenarios[{at}].{key}", "expected it here or in the plan; it is missing")
+                    yield Fault(f"scenarios[{at}].{key}", f"expected {expected}, here or in the plan; got nothing")
 
 
 def callers_of(*sections: PlanFile | ScenarioSection) -> tuple[Persona, ...]:

@@ -12,7 +12,7 @@ from coval_load.engine.outcome import ErrorKind
 from coval_load.engine.thresholds import DRIFT, WITHOUT_LABELS, Threshold
 from coval_load.faults import Fault, Faulty
 from coval_load.limits import Length, one_of, show, step
-from coval_load.plans.schema import Seconds
+from coval_load.plans.load_schema import Seconds
 from coval_load.plans.threshold_text import (
     EXPECTED_EXPRESSION,
     Unreadable,

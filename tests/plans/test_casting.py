@@ -12,8 +12,10 @@ from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.faults import Faulty
-from coval_load.plans.casting import Casting, Ensemble
+from coval_load.plans.casting import Casting
 from coval_load.plans.loading import load_plan
+from coval_load.plans.rehearsal import Ensemble
+from coval_load.plans.samples import recorded as sampled
 
 CLIP = "clip:" + sorted(CLIPS)[0]
 VOICE = {"display_name": "voice", "model_type": "MODEL_TYPE_WEBSOCKET", "metadata": {"endpoint": "wss://a.example/v"}}
@@ -36,7 +38,9 @@ def rehearse(*agents, cases=CASES, **sections):
 def casting(ensemble, **options):
     parts = dict.fromkeys(("reactor", "metronome", "keepalive", "faults"))
     services = Services(**parts, results=Results(), timeouts=Timeouts(), origin=0.0)
-    return Casting(ensemble, services, tuple(f"way to {role.agent.name}" for role in ensemble.roles), "run1", **options)
+    ways = {role.agent.name: f"way to {role.agent.name}" for role in ensemble.roles}
+    (troupe,) = ensemble.troupes
+    return Casting(ensemble.plan, troupe, services, ways, "run1", **options)
 
 
 def call_of(simulation):
@@ -179,9 +183,9 @@ def test_personas_keep_their_manners():
         "end_of_turn_silence_seconds": 1.5,
         "yield_silence_seconds": 0.1,
     }
-    (persona,) = rehearse(CHAT, persona=manners).personas
+    (persona,) = rehearse(CHAT, persona=manners).troupes[0].personas
     assert persona == cast.Persona("shy", "wait_for_user", 2, False, -30, 1.5, 0.1)
-    assert rehearse(CHAT).personas == (cast.Persona(),)
+    assert rehearse(CHAT).troupes[0].personas == (cast.Persona(),)
 
 
 def recorded(audio, simulations, seed=0):
@@ -190,7 +194,8 @@ def recorded(audio, simulations, seed=0):
     opened = []
 
     async def main():
-        troupe = casting(ensemble, open_recording=lambda number, at: opened.append(number))
+        is_recorded = sampled(ensemble.plan)["default"]
+        troupe = casting(ensemble, open_recording=lambda number, at: opened.append(number), is_recorded=is_recorded)
         for number in range(40):
             simulation = SimpleNamespace(identity=SimpleNamespace(simulation_output_id=number))
             troupe._recording(simulation, number)

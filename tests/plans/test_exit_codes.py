@@ -3,7 +3,7 @@ import pytest
 from coval_load.engine import metrics
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.results import Results
-from coval_load.plans.launch import exit_code_of
+from coval_load.plans.ending import exit_code_of
 
 COMPLETED = Outcome("completed")
 REFUSED = Outcome("failed", Failure(ErrorKind.CONNECTION_REFUSED, Stage.CONNECT, "no"))

@@ -9,12 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.codecs.audio.packaged import CLIPS, clip_text
-from coval_load.engine.plan import Load, Recording, Timeouts
+from coval_load.engine.plan import Recording, Timeouts
+from coval_load.engine.shapes.arrival_rate import ArrivalRate
+from coval_load.engine.shapes.constant import Constant
+from coval_load.engine.shapes.ramp import Ramp, Stage
+from coval_load.engine.shapes.ramping_arrival_rate import RampingArrivalRate, RateStage
+from coval_load.engine.shapes.simulations import Simulations
+from coval_load.engine.shapes.soak import Soak
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.loading import load_plan
 from coval_load.plans.overrides import Overrides, plan_from_agent
 from coval_load.plans.schema import PlanFile
 from coval_load.strict import keys_of
+
+
+def shape_of(plan):
+    (scenario,) = plan.scenarios
+    return scenario.shape
 
 
 def test_a_plan_with_every_default(load, folder):
@@ -24,7 +35,7 @@ def test_a_plan_with_every_default(load, folder):
     assert [persona.name for persona in plan.personas] == ["default"]
     assert plan.personas[0].conversation_initiation == "speak_first"
     assert plan.test_cases[0].turns[0].audio == str(folder / "hello.wav")
-    assert plan.load == Load(1, 1, None)
+    assert shape_of(plan) == Simulations(1, 1)
     assert plan.limits.per_agent == {"voice": None}
     assert plan.timeouts == Timeouts()
     assert plan.recording == Recording()
@@ -47,7 +58,7 @@ def test_a_plan_with_every_section(load, folder):
         record={"transcripts": "none", "audio": {"sample": 20}},
         seed=7,
     )
-    assert plan.load == Load(50, 500, 600.0)
+    assert shape_of(plan) == Constant(50, 600.0, 500)
     assert plan.limits.per_agent == {"voice": 200}
     assert plan.timeouts == Timeouts(0.3, 1.0, 2.0, 3.0, 3600.0, 4.5)
     assert plan.recording == Recording("none", 20)
@@ -58,11 +69,56 @@ def test_a_plan_with_every_section(load, folder):
 
 @pytest.mark.parametrize(
     ("section", "settled"),
-    [({}, Load(1, 1)), ({"concurrency": 9}, Load(9, 9)), ({"duration": "1s"}, Load(1, None, 1.0)),
-     ({"concurrency": 9, "simulations": 2}, Load(9, 2))],
-)  # fmt: skip
-def test_when_a_load_stops(load, section, settled):
-    assert load(load=section).load == settled
+    [
+        ({}, Simulations(1, 1)),
+        ({"concurrency": 9}, Simulations(9, 9)),
+        ({"concurrency": 9, "simulations": 2}, Simulations(9, 2)),
+        ({"concurrency": 9, "iterations": 4}, Simulations(9, 4)),
+        ({"duration": "1s"}, Constant(1, 1.0)),
+        ({"shape": "constant", "duration": "1s", "simulations": 3}, Constant(1, 1.0, 3)),
+        ({"stages": [{"duration": "1m", "concurrency": 5}], "start": 2}, Ramp((Stage(60.0, 5),), 2)),
+        ({"rate": "90/min", "duration": "1m"}, ArrivalRate(1.5, 60.0)),
+        (
+            {"rate": 3, "duration": 60, "concurrency": 7, "when_full": "drop", "spacing": "poisson"},
+            ArrivalRate(3.0, 60.0, 7, "drop", "poisson"),
+        ),
+        (
+            {"stages": [{"duration": "1m", "rate": "5/s"}, {"duration": "1m", "rate": 0}], "start_rate": "1/s"},
+            RampingArrivalRate((RateStage(60.0, 5.0), RateStage(60.0, 0.0)), 1.0),
+        ),
+        ({"shape": "soak", "concurrency": 5, "duration": "1h"}, Soak(5, 3600.0, 180.0)),
+        ({"shape": "soak", "duration": "100h"}, Soak(1, 360_000.0, 300.0)),
+        ({"duration": "1h", "ramp_up": "1m", "ramp_down": "2m"}, Soak(1, 3600.0, 60.0, 120.0)),
+    ],
+)
+def test_the_shape_of_a_load(load, section, settled):
+    assert shape_of(load(load=section)) == settled
+
+
+@pytest.mark.parametrize(
+    ("section", "fault"),
+    [
+        ({"rate": "5/s"}, "load.duration: expected a duration above zero"),
+        ({"rate": "5 a second", "duration": 1}, "load.rate: expected a rate such as 20/s"),
+        ({"rate": 0, "duration": 1}, "load.rate: expected a number above 0; got 0"),
+        ({"rate": 1, "duration": 1, "when_full": "wait"}, "load.when_full: expected one of queue, drop"),
+        ({"stages": []}, "load.stages: expected 1 to 1000 items; got 0"),
+        ({"stages": [{"duration": 1, "concurrency": 0}]}, "load.stages: expected a stage with a concurrency above 0"),
+        ({"stages": [{"duration": 1, "rate": 0}]}, "load.stages: expected a stage with a rate above 0"),
+        ({"shape": "constant"}, "load.duration: expected a duration above zero"),
+        ({"shape": "spike"}, "load.shape: expected one of simulations, constant, ramp"),
+        ({"simulations": 3, "iterations": 2}, "load.iterations: expected simulations or iterations; got both"),
+        (
+            {"shape": "soak", "duration": 10, "ramp_up": 8, "ramp_down": 4},
+            "load.ramp_up: expected ramp_up and ramp_down",
+        ),
+        ({"shape": "constant", "duration": 1, "rate": 4}, "load.rate: unknown key; expected one of shape"),
+        (5, "load: expected an object; got 5"),
+    ],
+)
+def test_a_load_that_is_none(faults, section, fault):
+    (told,) = faults(load=section)
+    assert told.startswith(fault)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json", "toml"])
@@ -74,7 +130,7 @@ def test_the_same_plan_in_every_format(load, folder, suffix):
     }
     (folder / "cases.yaml").write_text("- {id: a, turns: [{type: skip}]}")
     (folder / f"plan.{suffix}").write_text(documents[suffix])
-    assert load(folder / f"plan.{suffix}").load == Load(1, None, 2.0)
+    assert shape_of(load(folder / f"plan.{suffix}")) == Constant(1, 2.0)
 
 
 def test_paths_are_relative_to_the_file_that_names_them(load, folder, monkeypatch):
@@ -186,9 +242,35 @@ def test_options_of_the_command_line_overrule_the_plan(load, folder):
     plan = load(None, overrides, load={"concurrency": 50, "simulations": 500})
     assert [agent.name for agent in plan.agents] == ["chat"]
     assert [case.id for case in plan.test_cases] == ["b"]
-    assert (plan.load, plan.seed) == (Load(3, None, 1.5), 4)
-    assert load(None, Overrides(simulations=7), load={"duration": "1h"}).load == Load(1, 7, None)
-    assert load(None, Overrides(concurrency=7)).load == Load(7, 7)
+    assert (shape_of(plan), plan.seed) == (Constant(3, 1.5), 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "written", "settled"),
+    [
+        ({"simulations": 7}, {"duration": "1h"}, Simulations(1, 7)),
+        ({"concurrency": 7}, {}, Simulations(7, 7)),
+        ({"simulations": 7}, {"concurrency": 2, "iterations": 9}, Simulations(2, 7)),
+        ({"duration_s": 5.0}, {"shape": "simulations", "simulations": 9}, Constant(1, 5.0)),
+        ({"duration_s": 5.0, "simulations": 9}, {"concurrency": 2}, Constant(2, 5.0, 9)),
+        ({"duration_s": 50.0}, {"shape": "soak", "duration": "1h", "ramp_up": 3}, Soak(1, 50.0, 3.0)),
+        ({"duration_s": 5.0}, {"rate": 3, "duration": "1h"}, ArrivalRate(3.0, 5.0)),
+        ({"rate": "3/s", "duration_s": 5.0}, {"concurrency": 2, "simulations": 9}, ArrivalRate(3.0, 5.0)),
+        ({"rate": "3/s", "concurrency": 9}, {"duration": "1m"}, ArrivalRate(3.0, 60.0, 9)),
+        (
+            {"rate": "3/s"}, {"rate": 1, "duration": 2, "when_full": "drop", "spacing": "poisson"},
+            ArrivalRate(3.0, 2.0, when_full="drop", spacing="poisson"),
+        ),
+    ],
+)  # fmt: skip
+def test_how_much_on_the_command_line(load, options, written, settled):
+    assert shape_of(load(None, Overrides(**options), load=written)) == settled
+
+
+def test_thresholds_of_the_command_line_stand_beside_the_plans(load):
+    given = [("failed", "rate < 1%"), ("failed", "count < 3"), ("turns", "count > 1")]
+    plan = load(None, Overrides(thresholds=given), thresholds={"failed": "rate < 5%"})
+    assert [(one.name, one.text) for one in plan.thresholds] == [("failed", "rate < 5%"), *given]
 
 
 def test_a_fault_on_the_command_line_is_a_fault(faults):
@@ -247,7 +329,7 @@ def test_no_secret_is_shown(load, folder):
 def test_masked_has_the_keys_of_a_plan_settled(load, folder):
     shown = load(load={"concurrency": 4}).masked()
     assert set(shown) == set(keys_of(PlanFile)) - {"persona"}
-    assert shown["load"] == {"concurrency": 4, "simulations": 4, "duration": None}
+    assert shown["load"] == {"shape": "simulations", "concurrency": 4, "simulations": 4, "iterations": None}
     assert shown["personas"][0]["wait_seconds"] == 0.5
     assert shown["agents"][0]["name"] == "voice"
     assert shown["agents"][0]["metadata"]["send_sample_rate_hertz"] == 16000

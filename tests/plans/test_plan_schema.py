@@ -13,7 +13,7 @@ import pytest
 from coval_load.actors.protocols import known_protocols, template_faults
 from coval_load.agents.addresses import Targets
 from coval_load.codecs.audio.packaged import CLIPS
-from coval_load.plans import check_schema, schema
+from coval_load.plans import check_schema, load_schema, schema
 from coval_load.plans.documents import read_document
 from coval_load.plans.loading import load_plan
 from coval_load.strict import keys_of
@@ -21,9 +21,9 @@ from coval_load.strict import keys_of
 SCHEMA = json.loads(files("coval_load.plans").joinpath("schemas/plan.schema.json").read_text("utf-8"))
 CLASSES = {
     name: cls
-    for module in (schema, check_schema)
+    for module in (schema, check_schema, load_schema)
     for name, cls in vars(module).items()
-    if name != "RegularExpression" and isinstance(cls, type) and attrs.has(cls) and cls.__module__ == module.__name__
+    if name not in ("RegularExpression", "Rate", "WithShape") and isinstance(cls, type) and attrs.has(cls) and cls.__module__ == module.__name__
 } | {"Targets": Targets}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "CHAT_KEY", "OPENAI_API_KEY", "CLIENT_SECRET"), "sesame")
