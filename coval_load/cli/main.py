@@ -10,6 +10,7 @@ import click
 from coval_load import __version__
 from coval_load.cli.check import check
 from coval_load.cli.demo import demo
+from coval_load.cli.plan import plan
 from coval_load.cli.report import report
 from coval_load.cli.run import run
 from coval_load.reference.command import reference_agent
@@ -23,11 +24,12 @@ def cli() -> None:
     \b
     coval-load demo                            see it work, in some seconds
     coval-load check agent.json --dial         one conversation, event by event
+    coval-load plan plan.yaml                  what a load test will do
     coval-load run --agent agent.json          a load test
     """
 
 
-for command in (demo, run, check, report, reference_agent):
+for command in (demo, run, check, plan, report, reference_agent):
     cli.add_command(command)
 
 

@@ -1,10 +1,12 @@
 """Conversations that only take time: how long real ones would, without an agent, for a preview of a plan."""
 
+import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import attrs
 import numpy as np
+from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
@@ -22,6 +24,15 @@ SHORTEST_S = 0.01
 _DRAWN_AT_ONCE = 4096
 _P95 = 1.6448536269514722
 """Standard deviations from the mean that 95 % of normally distributed values stay below."""
+_UNREADABLE = (
+    HdrCookieException,
+    HdrHistogramSettingsException,
+    HdrLengthException,
+    zlib.error,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class Delay(Protocol):
@@ -167,13 +178,18 @@ class AsRecorded:
 
     @classmethod
     def of(cls, summary: Mapping[str, Any], seed: int = 0) -> "AsRecorded":
-        """From a `summary.json`. Raises ValueError where no conversation of it was completed."""
+        """From a `summary.json`. Raises ValueError where it has no completed conversation, or none to be read."""
         entry = summary["metrics"].get("simulation_time")
         if entry is None:
             raise ValueError("expected a run with completed simulations; got one without: name another run folder")
-        histogram = HdrHistogram.decode(entry["histogram"])
+        try:
+            histogram = HdrHistogram.decode(entry["histogram"])
+        except _UNREADABLE as error:
+            raise ValueError(f"expected a histogram of simulation_time; got what can't be read: {error}") from error
         counts = np.array(histogram.counts[:], dtype=np.float64)
         found = np.flatnonzero(counts)
+        if not found.size:
+            raise ValueError("expected lengths of conversations in the histogram of simulation_time; got none")
         values_us = [histogram.get_value_from_index(int(at)) for at in found]
         return cls(np.array(values_us, dtype=np.float64) / 1e6, np.cumsum(counts[found]), seed)
 
