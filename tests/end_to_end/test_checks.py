@@ -18,7 +18,6 @@ from coval_load.actors.checks.judging import SLOW_S
 SIMULATION = json.loads(files("coval_load.report").joinpath("schemas/simulation.schema.json").read_text("utf-8"))
 CAPTURES = {"non_audio_event_message_types": ["cart_update"]}
 TOOL = {"tool": "lookup_order", "result": {"status": "shipped"}}
-pytestmark = pytest.mark.usefixtures("virtual_time")
 
 seen = []
 
@@ -91,7 +90,7 @@ PASSES = [
 ]
 
 
-async def test_a_chat_over_websocket(tmp_path):
+async def test_a_chat_over_websocket(virtual_time, tmp_path):
     ran = await chat(
         tmp_path,
         greets_and_takes_orders,
@@ -115,7 +114,7 @@ async def test_a_chat_over_websocket(tmp_path):
     jsonschema.validate(ran.row, SIMULATION)
 
 
-async def test_an_agent_over_http_that_calls_a_tool(tmp_path):
+async def test_an_agent_over_http_that_calls_a_tool(virtual_time, tmp_path):
     async def calls_first(asked):
         if asked.json["messages"][-1]["role"] == "user" and "order" in asked.said:
             await asked.call_tool("lookup_order", {"number": "1207", "full": True})
@@ -136,7 +135,7 @@ async def test_an_agent_over_http_that_calls_a_tool(tmp_path):
     assert counted(ran) == (3, 1)
 
 
-async def test_a_function_sees_the_conversation(tmp_path):
+async def test_a_function_sees_the_conversation(virtual_time, tmp_path):
     ran = await chat(
         tmp_path,
         greets_and_takes_orders,
@@ -156,7 +155,7 @@ async def test_a_function_sees_the_conversation(tmp_path):
     assert whole.metrics["simulation_time"] == pytest.approx(ran.row["metrics"]["simulation_time"])
 
 
-async def test_a_voice_agent(tmp_path):
+async def test_a_voice_agent(virtual_time, tmp_path):
     async def answers(call):
         await call.listen_out()
         await call.play(tone(0.5))
@@ -175,7 +174,7 @@ async def test_a_voice_agent(tmp_path):
     assert outcomes(ran) == {"quick": True, "impossible": False}
 
 
-async def test_only_completed_conversations_are_judged(tmp_path):
+async def test_only_completed_conversations_are_judged(virtual_time, tmp_path):
     async def hangs_up(call):
         await call.hear()
         await call.hang_up(1001)
@@ -186,13 +185,13 @@ async def test_only_completed_conversations_are_judged(tmp_path):
     assert (counted(ran), seen) == ((0, 0), [])
 
 
-async def test_without_checks_nothing_is_said_of_them(tmp_path):
+async def test_without_checks_nothing_is_said_of_them(virtual_time, tmp_path):
     ran = await chat(tmp_path, takes_orders)
     assert "checks" not in ran.row
     assert counted(ran) == (0, 0)
 
 
-async def test_each_simulation_counts(tmp_path):
+async def test_each_simulation_counts(virtual_time, tmp_path):
     load = {"concurrency": 3, "simulations": 6}
     async with on_the_line(takes_orders) as endpoint:
         plan = chat_plan(endpoint, "Hi", metadata=CAPTURES, load=load)
@@ -200,14 +199,14 @@ async def test_each_simulation_counts(tmp_path):
     assert counted(ran) == (6, 6)
 
 
-async def test_a_slow_check_is_told_once(tmp_path):
+async def test_a_slow_check_is_told_once(virtual_time, tmp_path):
     slow = {"type": "function", "name": "is_slow"}
     ran = await chat(tmp_path, takes_orders, slow, slow, load={"concurrency": 2, "simulations": 2})
     (note,) = [note for note in ran.summary["notes"] if "took longer than 50 ms" in note]
     assert note.startswith("check 'is_slow' of test case case ")
 
 
-async def test_secrets_stay_out_of_what_checks_say(tmp_path, monkeypatch):
+async def test_secrets_stay_out_of_what_checks_say(virtual_time, tmp_path, monkeypatch):
     monkeypatch.setenv("CODE", "sesame-42")
 
     async def tells(call):
