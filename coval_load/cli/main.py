@@ -13,6 +13,7 @@ from coval_load.cli.demo import demo
 from coval_load.cli.plan import plan
 from coval_load.cli.report import report
 from coval_load.cli.run import run
+from coval_load.cli.soak import soak
 from coval_load.reference.command import reference_agent
 
 
@@ -26,10 +27,11 @@ def cli() -> None:
     coval-load check agent.json --dial         one conversation, event by event
     coval-load plan plan.yaml                  what a load test will do
     coval-load run --agent agent.json          a load test
+    coval-load soak plan.yaml --duration 8h    the same load overnight
     """
 
 
-for command in (demo, run, check, plan, report, reference_agent):
+for command in (demo, run, soak, check, plan, report, reference_agent):
     cli.add_command(command)
 
 

@@ -1,7 +1,7 @@
 """The plan, and the options that overrule what it says: of `run`, `soak` and `plan` alike."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,13 @@ _OPTIONS = (
 )
 
 
+def _paths(values: Iterable[str]) -> tuple[Path, ...]:
+    return tuple(map(Path, values))
+
+
+_PATHS: Mapping[str, Callable[[Any], Any]] = {"plan": Path, "agents": _paths, "test_set": Path, "ca_file": Path}
+
+
 @attrs.frozen(kw_only=True)
 class Asked:
     """What the command line asks for: a plan, or an agent, and what overrules it."""
@@ -50,6 +57,30 @@ class Asked:
     record_audio: bool = False
     accept_invalid: bool = False
     seed: int | None = None
+    soak: Mapping[str, float] | None = attrs.field(default=None, metadata={"of_soak": True})
+
+    @classmethod
+    def told(cls, told: Mapping[str, Any]) -> "Asked":
+        """What `tell` told. Raises ValueError where it is no such thing."""
+        values: dict[str, Any] = {}
+        for name, value in told.items():
+            plain = tuple(value) if isinstance(value, list) else value
+            values[name] = _PATHS[name](plain) if name in _PATHS else plain
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+    def tell(self) -> dict[str, Any]:
+        """In JSON, for `run.json`: where the plan is, and what overrules it. Paths are absolute."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Path):
+                return str(value.absolute())
+            return [plain(one) for one in value] if isinstance(value, tuple) else value
+
+        given = {field.name: getattr(self, field.name) for field in attrs.fields(Asked)}
+        return {name: plain(value) for name, value in given.items() if value is not None}
 
     @property
     def source(self) -> Path | Mapping[str, Any]:
@@ -78,6 +109,7 @@ class Asked:
             duration_s=self.duration,
             rate=self.rate,
             thresholds=tuple(map(_read_threshold, self.thresholds)),
+            soak=self.soak,
             seed=self.seed,
             sections=sections,
         )
@@ -85,7 +117,7 @@ class Asked:
 
 def overridable(command: Callable[..., object]) -> Callable[..., object]:
     """Give `command` the argument PLAN and the options that overrule it; it gets them as its first one, an `Asked`."""
-    names = [field.name for field in attrs.fields(Asked)]
+    names = [field.name for field in attrs.fields(Asked) if not field.metadata]
 
     @functools.wraps(command)
     def with_asked(**values: Any) -> object:

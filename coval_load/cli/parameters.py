@@ -31,6 +31,20 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def run_options(command: _Command) -> _Command:
+    """Where the results of a run go."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON."),
+        click.option("--resume", type=FOLDER, help="Go on with the run in this folder: what is left of it, if killed."),
+        click.option("--out", type=FOLDER, help="The run folder."),
+    ):
+        command = option(command)
+    return command
+
+
 def reach_options(command: _Command) -> _Command:
     """Options that say what may be dialled and trusted; `reach_sections` takes what they hold."""
     for option in (

@@ -1,32 +1,69 @@
 """Runs a prepared plan with a live line, and prints its summary."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import attrs
 import click
 import orjson
 import trio
 
-from coval_load.cli.preparing import in_colour, refuse
+from coval_load.cli.overrides import Asked
+from coval_load.cli.preparing import in_colour, prepare, refuse
 from coval_load.engine import metrics
 from coval_load.engine.results import Results
-from coval_load.engine.run_folder import RunFolder, create
+from coval_load.engine.run_folder import RunFolder, create, reopen
 from coval_load.engine.runner import Runner
-from coval_load.faults import Faulty
+from coval_load.faults import Fault, Faulty
 from coval_load.plans.ending import duration_of, total_of
 from coval_load.plans.launch import Finished, Watch, run_plan
 from coval_load.plans.rehearsal import Ensemble
+from coval_load.plans.resuming import Earlier, check_same, read_earlier, read_run
+from coval_load.plans.room import check_room
 from coval_load.report.live_line import Progress, show_progress
 from coval_load.report.summary_text import summary_text
+from coval_load.report.units import clock
 
 
-def run_and_report(ensemble: Ensemble, out: Path | None, *, as_json: bool = False) -> int:
+def run_and_report(asked: Asked, out: Path | None, *, as_json: bool = False) -> int:
     """The whole job; returns the exit code."""
+    ensemble = prepare(asked.source, asked.overrides)
+    refuse_without_room(ensemble)
     folder = open_folder(out, ensemble.plan.name)
-    finished = trio.run(_run, ensemble, folder)
+    finished = trio.run(partial(_run, ensemble, folder, source=asked.tell()))
     print_summary(finished, folder, as_json=as_json)
     return finished.exit_code
+
+
+def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: bool = False) -> int:
+    """Go on with the run in `folder`; its plan is where `run.json` says, or the one that `asked` names."""
+    if out is not None or attrs.evolve(asked, plan=None) != Asked():
+        raise click.UsageError("expected nothing beside --resume DIR but the plan; the run keeps what it began with")
+    try:
+        run = read_run(folder)
+        began = Asked.told(run["source"])
+        ensemble = prepare(attrs.evolve(began, plan=asked.plan or began.plan).source, began.overrides)
+        check_same(folder, run, ensemble.plan.masked())
+        reopened = reopen(folder, run)
+        reopened.hold()
+        earlier = read_earlier(folder, run)
+    except (Faulty, ValueError) as error:
+        refuse(error if isinstance(error, Faulty) else Faulty([Fault("--resume", str(error))]))
+    click.echo(f"going on after {clock(earlier.elapsed_s)}, with what is left", err=True)
+    finished = trio.run(partial(_run, ensemble, reopened, earlier=earlier))
+    print_summary(finished, reopened, as_json=as_json)
+    return finished.exit_code
+
+
+def refuse_without_room(ensemble: Ensemble) -> None:
+    """Exits with 2 where this machine has no room for what the plan asks for."""
+    faults, _ = check_room(ensemble.plan)
+    if faults:
+        refuse(Faulty(faults))
 
 
 def open_folder(out: Path | None, name: str) -> RunFolder:
@@ -47,8 +84,14 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool) -> No
         sys.stdout.buffer.flush()
 
 
-async def _run(ensemble: Ensemble, folder: RunFolder) -> Finished:
-    return await run_plan(ensemble, folder, watch=watched(ensemble))
+async def _run(
+    ensemble: Ensemble,
+    folder: RunFolder,
+    *,
+    earlier: Earlier | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> Finished:
+    return await run_plan(ensemble, folder, watch=watched(ensemble), earlier=earlier, source=source)
 
 
 def watched(ensemble: Ensemble) -> Watch:

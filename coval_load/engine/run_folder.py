@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import attrs
 import orjson
@@ -16,6 +16,9 @@ import orjson
 from coval_load import __version__
 from coval_load.engine.plain_json import dump_json
 from coval_load.faults import Fault, Faulty
+
+if sys.platform != "win32":
+    import fcntl
 
 RUNS = Path("coval-runs")
 """Where runs go that name no folder of their own."""
@@ -36,6 +39,7 @@ class RunFolder:
     name: str
     started_utc: datetime
     fault: OSError | None = attrs.field(default=None, init=False)
+    _lock: BinaryIO | None = attrs.field(default=None, init=False, repr=False)
     _run: dict[str, Any] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
@@ -99,6 +103,30 @@ class RunFolder:
         }
         self._write(self.run_file, self._run)
 
+    def hold(self) -> None:
+        """Keep other processes from resuming the run as long as this one lives. Raises Faulty where one does."""
+        if sys.platform == "win32" or self._lock is not None:
+            return
+        try:
+            lock = self.simulations_file.open("ab")
+        except OSError:
+            return  # what keeps rows from being written is told where they are
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise Faulty([_unusable(self.path, "another process still runs it; end that one first")]) from None
+        except OSError:
+            lock.close()  # a file system without locks
+            return
+        self._lock = lock
+
+    def let_go(self) -> None:
+        """The run is over."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
     def resume(self, run: Mapping[str, Any], resumed_utc: datetime) -> None:
         """Go on with the run whose `run.json` is `run`."""
         resumed = [*run.get("resumed", ()), iso_utc(resumed_utc)]
@@ -118,6 +146,11 @@ class RunFolder:
             write_atomically(path, dump_json(content, indented=True))
         except OSError as error:
             self.fault = self.fault or error
+
+
+def reopen(path: Path, run: Mapping[str, Any]) -> RunFolder:
+    """The folder of a run that is to go on, whose `run.json` is `run`."""
+    return RunFolder(path, str(run["name"]), datetime.fromisoformat(run["started"]))
 
 
 def create(out: Path | None, name: str, started_utc: datetime) -> RunFolder:

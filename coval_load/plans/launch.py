@@ -37,7 +37,7 @@ from coval_load.engine.names import Resolver, any_address
 from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
-from coval_load.engine.run_folder import RunFolder
+from coval_load.engine.run_folder import RunFolder, read_rows
 from coval_load.engine.runner import Runner
 from coval_load.engine.scenario import Scenario
 from coval_load.engine.thresholds import Judged, prepare
@@ -57,6 +57,7 @@ from coval_load.plans.interruption import Interrupts, heed_interrupts
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble, Role, Troupe
 from coval_load.plans.resuming import Earlier
+from coval_load.plans.room import check_room
 from coval_load.plans.samples import recorded
 
 if sys.platform != "win32":
@@ -120,7 +121,10 @@ async def run_plan(
         earlier.merge_into(results)
     _raise_descriptor_limit()
     collector = _spare_collector()
+    for note in check_room(ensemble.plan)[1]:
+        results.note(note)
     run = _Run(ensemble, folder, results, redactor, earlier, dict(source or {}))
+    folder.hold()
     try:
         lost = partial(results.count, metrics.ROWS_LOST)
         with Recordings(folder, results) as recordings:
@@ -131,6 +135,7 @@ async def run_plan(
                 await run.simulate(rows.write, timeline.write, recordings, watch, narrator)
     finally:
         finished = run.finish()
+        folder.let_go()
         gc.unfreeze()
         gc.set_threshold(*collector)
     return finished
@@ -152,7 +157,11 @@ class _Run:
 
     @series.default
     def _make_series(self) -> Series:
-        return Series(asked_drifts(self.ensemble.plan.thresholds))
+        series = Series(asked_drifts(self.ensemble.plan.thresholds))
+        if self.earlier is not None:
+            for row in read_rows(self.folder.timeline_file):
+                series.add(row)
+        return series
 
     async def simulate(
         self,

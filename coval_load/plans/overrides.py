@@ -26,6 +26,8 @@ class Overrides:
     simulations: int | None = None
     duration_s: float | None = None
     rate: str | None = None
+    soak: Mapping[str, Any] | None = None
+    """Keys of a soak: whatever the load is, it becomes one."""
     seed: int | None = None
     thresholds: Sequence[tuple[str, str]] = ()
     """Names and expressions, each beside what the plan says."""
@@ -48,10 +50,11 @@ class Overrides:
             changed["seed"] = self.seed
         if self.thresholds:
             changed["thresholds"] = self._thresholds(changed.get("thresholds") or {})
-        if changed.get("scenarios") and (told := list(self._for_one_load())):
+        told = list(self._for_one_load()) if changed.get("scenarios") else list(self._for_a_soak(changed.get("load")))
+        if told:
             raise Faulty(told)
         load = changed.get("load") or {}
-        if isinstance(load, dict):
+        if isinstance(load, dict) and not changed.get("scenarios"):
             changed["load"] = self._load(load)
         return changed
 
@@ -61,12 +64,23 @@ class Overrides:
             "--simulations": self.simulations,
             "--duration": self.duration_s,
             "--rate": self.rate,
+            "--ramp-up": (self.soak or {}).get("ramp_up"),
+            "--ramp-down": (self.soak or {}).get("ramp_down"),
             "--agent": self.agents or None,
             "--test-set": self.test_set,
         }
         for option, value in given.items():
             if value is not None:
                 yield Fault("", f"expected no {option}, since the plan has scenarios of their own; change it there")
+
+    def _for_a_soak(self, load: Any) -> Iterator[Fault]:
+        if self.soak is None or not isinstance(load, dict):
+            return
+        shape = "arrival_rate" if self.rate is not None else shape_of(load)
+        if shape not in ("simulations", "constant", "soak"):
+            yield Fault(
+                "load", f"expected a load of so many at once, to soak an agent with; got {shape}: use run for it"
+            )
 
     def _thresholds(self, known: Any) -> Any:
         if not isinstance(known, dict):
@@ -80,10 +94,14 @@ class Overrides:
     def _load(self, load: dict[str, Any]) -> dict[str, Any]:
         changed = dict(load)
         if self.rate is not None:
-            kept = ("duration", "spacing", "when_full") if shape_of(load) == "arrival_rate" else ("duration",)
+            is_open = shape_of(load) == "arrival_rate"
+            kept: tuple[str, ...] = ("duration", "spacing", "when_full") if is_open else ("duration",)
             changed = {"rate": self.rate} | {key: load[key] for key in kept if load.get(key) is not None}
         if self.concurrency is not None:
             changed["concurrency"] = self.concurrency
+        if self.soak is not None:
+            of_a_soak = ("concurrency", "duration", "ramp_up", "ramp_down")
+            changed = {key: changed[key] for key in of_a_soak if key in changed} | {"shape": "soak", **self.soak}
         if self.simulations is None and self.duration_s is None:
             return changed
         if shape_of(changed) == "constant":

@@ -1,11 +1,48 @@
-"""What an earlier process left of a run that is to go on."""
+"""What an earlier process left of a run that is to go on: its measurements, and which simulations are settled."""
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
+import orjson
 
+from coval_load.engine import metrics
 from coval_load.engine.results import Results
+from coval_load.engine.run_folder import read_rows
+from coval_load.faults import Fault, Faulty
+from coval_load.report.recovery import recover
+
+
+@attrs.define
+class Numbers(Collection[int]):
+    """Numbers from 0, a bit for each up to the highest: a week of soak has millions."""
+
+    _bits: bytearray = attrs.field(factory=bytearray, init=False)
+
+    def add(self, number: int) -> None:
+        """Take in `number`, at least 0."""
+        at = number >> 3
+        if at >= len(self._bits):
+            self._bits.extend(bytes(at + 1 - len(self._bits) + 4096))
+        self._bits[at] |= 1 << (number & 7)
+
+    def discard(self, number: int) -> None:
+        """Let go of `number`, if it is there."""
+        if number >> 3 < len(self._bits):
+            self._bits[number >> 3] &= ~(1 << (number & 7))
+
+    def __contains__(self, number: object) -> bool:
+        if not isinstance(number, int) or number < 0 or number >> 3 >= len(self._bits):
+            return False
+        return bool(self._bits[number >> 3] >> (number & 7) & 1)
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number in range(len(self._bits) * 8) if number in self)
+
+    def __len__(self) -> int:
+        return sum(byte.bit_count() for byte in self._bits)
 
 
 @attrs.frozen(eq=False)
@@ -25,5 +62,93 @@ class Earlier:
         return str(self.run["run_id"])
 
     def merge_into(self, results: Results) -> None:
-        """Let `results` begin with what was measured before."""
-        results.merge(self.summary)
+        """Let `results` begin with what was measured before; what was cut off then is offered again."""
+        results.merge(
+            {
+                **self.summary,
+                "counts": _settled(self.summary["counts"]),
+                "agents": _all_settled(self.summary["agents"]),
+                "scenarios": _all_settled(self.summary.get("scenarios", {})),
+                "selections": _all_settled(self.summary.get("selections", {})),
+            }
+        )
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """`run.json` of a run that is to go on. Raises Faulty where there is none that can."""
+    try:
+        run = orjson.loads((folder / "run.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, f"its run.json can't be read: {error}") from None
+    if not isinstance(run, dict) or not run.get("run_id") or not run.get("source"):
+        raise _unusable(folder, "its run.json does not say where its plan is; only runs of this release can go on")
+    return run
+
+
+def check_same(folder: Path, run: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    """Raises Faulty where `plan`, masked, is not the one that the run in `folder` began with."""
+    before = orjson.loads(orjson.dumps(run["plan"]))
+    now = orjson.loads(orjson.dumps(plan))
+    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if changed:
+        raise _unusable(folder, f"the plan has changed since: {', '.join(changed)}; undo that, or start a new run")
+
+
+def read_earlier(folder: Path, run: Mapping[str, Any]) -> Earlier:
+    """What the run in `folder` left. Lines that a kill tore off are cut off for good. Raises Faulty."""
+    for name in ("simulations.jsonl", "timeline.jsonl"):
+        _mend(folder / name)
+    recovered = recover(folder)
+    done: dict[str, Numbers] = {}
+    elapsed_s = 0.0
+    for row in read_rows(folder / "simulations.jsonl"):
+        numbers = done.setdefault(row["scenario"], Numbers())
+        elapsed_s = max(elapsed_s, row["ended_at"])
+        if row["outcome"] == metrics.CANCELLED:
+            numbers.discard(row["number"])
+        else:
+            numbers.add(row["number"])
+    if (folder / "timeline.jsonl").exists():
+        for row in read_rows(folder / "timeline.jsonl"):
+            elapsed_s = max(elapsed_s, row["at"])
+    return Earlier(run, recovered.summary, done, elapsed_s)
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last line that is not whole, so that what is appended stands on a line of its own."""
+    if not path.exists():
+        path.touch()
+        return
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        at = size
+        while at > 0:
+            step = min(at, 65_536)
+            file.seek(at - step)
+            newline = file.read(step).rfind(b"\n")
+            if newline >= 0:
+                at = at - step + newline + 1
+                break
+            at -= step
+        if at < size:
+            file.truncate(at)
+
+
+def _settled(counts: Mapping[str, int]) -> dict[str, int]:
+    ended = counts[metrics.COMPLETED] + counts[metrics.FAILED]
+    dropped = counts.get(metrics.DROPPED, 0)
+    return {
+        **counts,
+        metrics.OFFERED: ended + dropped,
+        metrics.STARTED: ended,
+        metrics.NEVER_STARTED: 0,
+        metrics.CANCELLED: 0,
+    }
+
+
+def _all_settled(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: {**entry, "counts": _settled(entry["counts"])} for name, entry in entries.items()}
+
+
+def _unusable(folder: Path, why: str) -> Faulty:
+    return Faulty([Fault("--resume", f"expected a run that can go on in {folder}, but {why}")])
