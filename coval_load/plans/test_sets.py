@@ -14,7 +14,7 @@ from coval_load.engine.choice import MOST_SHUFFLED, ChoiceKind
 from coval_load.faults import Fault, Faulty
 from coval_load.limits import show
 from coval_load.plans.data_files import NUMBERS, Rows, read_csv, read_json_lines, read_number
-from coval_load.plans.documents import DOCUMENTS, read_file
+from coval_load.plans.documents import DOCUMENTS, Readers, read_file
 from coval_load.plans.places import Items, Places, Scripted
 from coval_load.plans.schema import TestCase, TestSetFile
 from coval_load.plans.scripts import Script, Unfilled, fill_texts
@@ -78,7 +78,8 @@ def read_test_set(file: Path, environ: Mapping[str, str], path: str, script: Scr
     Raises `Faulty` where the file can't be read.
     """
     has_turns = script is not None and "turns" in script.keys
-    readers = DOCUMENTS | {
+    readers: Readers = {
+        **DOCUMENTS,
         ".jsonl": ("JSON Lines", partial(read_json_lines, path=path)),
         ".csv": ("CSV", partial(read_csv, path=path, has_script=has_turns)),
     }
@@ -187,7 +188,7 @@ def _filled(test_set: TestSet, hide: Hide) -> TestSet:
     cases, secret = {}, []
     unfilled: dict[tuple[str, str], list[tuple[str, Unfilled]]] = defaultdict(list)
     for at, case in test_set.cases.items():
-        filled = fill_texts(case, hidden[at] if at in hidden else ())
+        filled = fill_texts(case, hidden.get(at, ()))
         cases[at] = filled.case
         secret += [(at, *place) for place in filled.hidden]
         for one in filled.unfilled:

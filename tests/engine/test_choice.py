@@ -1,6 +1,7 @@
 """Which test case a simulation takes: in order, shuffled pass by pass, or drawn by weight."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def test_weighted_draws_as_often_as_the_weights_say():
 
 def test_draws_that_follow_each_other_do_not_hang_together():
     draws = dealt(Weighted((1.0, 1.0), 7), range(20_000))
-    pairs = Counter(zip(draws, draws[1:], strict=False))
+    pairs = Counter(pairwise(draws))
     assert all(abs(times - 5_000) < 250 for times in pairs.values())
     other = dealt(Weighted((1.0, 1.0), 8), range(20_000))
     assert abs(sum(a == b for a, b in zip(draws, other, strict=True)) - 10_000) < 350
