@@ -22,6 +22,7 @@ from coval_load.engine.results import Results
 from coval_load.engine.run_folder import create
 from coval_load.engine.timeline import merge_interval
 from coval_load.engine.trend_series import Series
+from coval_load.engine.verdict import Evidence, verdict
 
 DOCS = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
 SCHEMAS = Path(coval_load.report.__file__).parent / "schemas"
@@ -174,3 +175,14 @@ def test_the_example_of_drift_has_the_fields_of_a_row():
 )
 def test_every_exit_code_is_explained(code):
     assert f"\n| {code} | " in DOCS
+
+
+def test_every_figure_of_the_verdict_is_told_and_explained():
+    generator = schema("summary")["$defs"]["generator"]
+    judged = verdict(Evidence())
+    assert set(generator["properties"]) == set(generator["required"]) == set(judged)
+    metrics_page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
+    section = metrics_page.split("\n## The verdict on the generator\n")[1]
+    last_cells = [line.split("|")[-2] for line in section.splitlines() if line.startswith("| ")]
+    told = re.findall(r"`(\w+)`", "".join(last_cells))
+    assert set(told) >= set(judged) - {"verdict", "reasons"}

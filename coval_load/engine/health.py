@@ -90,7 +90,10 @@ class _Watch:
 
     def _note_what_is_limited(self) -> None:
         vitals = self._results.vitals
-        vitals.rss_bytes, vitals.max_rss_bytes = resources.rss_bytes(), resources.max_rss_bytes()
+        rss_bytes = vitals.rss_bytes = resources.rss_bytes()
+        # The kernel counts both roughly, so that the one now may lie above the peak.
+        known = (most for most in (vitals.max_rss_bytes, resources.max_rss_bytes(), rss_bytes) if most is not None)
+        vitals.max_rss_bytes = max(known, default=None)
         vitals.ports = vitals.ports.or_worse(resources.ports_in_use(), self._ports)
         if self._skips:
             self._skips -= 1
