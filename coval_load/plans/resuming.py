@@ -66,6 +66,7 @@ class Earlier:
         results.merge(
             {
                 **self.summary,
+                "notes": [f"the run was resumed after {self.elapsed_s:.0f} s"],
                 "counts": _settled(self.summary["counts"]),
                 "agents": _all_settled(self.summary["agents"]),
                 "scenarios": _all_settled(self.summary.get("scenarios", {})),
