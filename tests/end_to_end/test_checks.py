@@ -200,10 +200,16 @@ async def test_each_simulation_counts(virtual_time, tmp_path):
 
 
 async def test_a_slow_check_is_told_once(virtual_time, tmp_path):
-    slow = {"type": "function", "name": "is_slow"}
-    ran = await chat(tmp_path, takes_orders, slow, slow, load={"concurrency": 2, "simulations": 2})
+    async with on_the_line(takes_orders) as endpoint:
+        load = {"concurrency": 2, "simulations": 2}
+        plan = with_checks(
+            chat_plan(endpoint, "Hi", metadata=CAPTURES, load=load), {"type": "function", "name": "is_slow"}
+        )
+        plan["test_set"].append(plan["test_set"][0] | {"id": "another"})
+        ran = await run(plan, tmp_path / "run")
+    assert counted(ran) == (2, 0)
     (note,) = [note for note in ran.summary["notes"] if "took longer than 50 ms" in note]
-    assert note.startswith("check 'is_slow' of test case case ")
+    assert note.startswith("check 'is_slow' of test case ")
 
 
 async def test_secrets_stay_out_of_what_checks_say(virtual_time, tmp_path, monkeypatch):
