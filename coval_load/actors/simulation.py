@@ -16,9 +16,9 @@ from coval_load.actors.measures import Measures
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.transcript import Transcript
+from coval_load.actors.turn_ageing import record_ageing
 from coval_load.codecs.events import AgentFailed
 from coval_load.engine import metrics
-from coval_load.engine.check_tally import CheckTally
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, NotReached, Outcome, SimulationFailed, Stage
@@ -149,6 +149,7 @@ class Simulation:
             call.finished(now)
         if outcome.status == "completed":
             self.measures.once(metrics.SIMULATION_TIME, now - self.dialled_at, late=self._late_s)
+            record_ageing(self.transcript.entries, self.account)
             if self.checks:
                 self._judge()
         self.loss = None
@@ -159,12 +160,10 @@ class Simulation:
         judged = judge(self.checks, self._conversation())
         hide = self._learnt.hide
         self._judged = tuple(attrs.evolve(result, message=hide(result.message)) for result in judged.results)
-        tally: CheckTally | None = getattr(results, "checks", None)
         for result in self._judged:
             self.account.count(metrics.CHECKS_PASSED if result.passed else metrics.CHECKS_FAILED)
             self.tell("a check passed" if result.passed else "a check failed", result.name, result.message or "")
-            if tally is not None:
-                tally.add(self.identity.test_case, result.name, result.passed, result.message)
+            results.checks.add(self.identity.test_case, result.name, result.passed, result.message)
         if judged.slow and not any(_SLOW_CHECK in note for note in results.notes):
             which = results.clean(f"check {judged.slow[0]!r} of test case {self.identity.test_case}")
             results.note(f"{which} {_SLOW_CHECK}")

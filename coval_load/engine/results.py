@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.engine.check_tally import CheckTally
 from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Labels, Selector
 from coval_load.engine.outcome import ErrorKind, Outcome
@@ -42,10 +43,16 @@ class Results:
     scenarios: dict[str, Tally] = attrs.field(factory=dict, init=False)
     selections: dict[Selector, Tally] = attrs.field(factory=dict, init=False)
     """Simulations that thresholds ask about; see `select`."""
+    checks: CheckTally = attrs.field(init=False)
+    """How the checks of test cases came out."""
     frame_lateness: Callable[[float], None] = attrs.field(init=False)
     """Records one `send_lateness` in seconds: called for every frame, so it is one function call deep."""
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
     _accounts: dict[Labels, Account] = attrs.field(factory=dict, init=False)
+
+    @checks.default
+    def _no_checks(self) -> CheckTally:
+        return CheckTally(self.clean)
 
     @frame_lateness.default
     def _record_lateness(self) -> Callable[[float], None]:
@@ -150,6 +157,7 @@ class Results:
             "agents": {name: _of_each(tally.summary()) for name, tally in self.agents.items()},
             "scenarios": {name: _of_each(tally.summary()) for name, tally in self.scenarios.items()},
             "selections": {str(selector): tally.summary() for selector, tally in self.selections.items()},
+            "checks": self.checks.summary(),
             "thresholds": [],
             "generator": verdict(self.evidence()),
             "notes": list(self.notes),
@@ -172,6 +180,7 @@ class Results:
         self._examples = dict(summary["error_examples"]) | self._examples
         for sentence in summary["notes"]:
             self.note(sentence)
+        self.checks.merge(summary.get("checks", []))
         self.vitals.merge(summary["generator"])
 
 

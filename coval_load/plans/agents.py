@@ -28,7 +28,8 @@ class Loaded:
 class AgentLoader:
     """Loads lists of agents; `faults`, and `agents` by their names, fill up on the way.
 
-    A file that several lists name is one agent, with one limit; one that a list names twice is two.
+    A file that several lists name is one agent, with one limit, and so is a body in a list that several scenarios
+    share; a file that a list names twice is two.
     """
 
     options: Mapping[str, type]
@@ -38,6 +39,7 @@ class AgentLoader:
     faults: list[Fault] = attrs.field(factory=list)
     agents: dict[str, Agent] = attrs.field(factory=dict)
     _files: dict[tuple[Path, int], Loaded] = attrs.field(factory=dict, init=False)
+    _bodies: dict[str, Loaded] = attrs.field(factory=dict, init=False)
 
     def load(self, entries: Any, folder: Path, path: str) -> Loaded:
         """The agents of `entries`, which stand at `path`; their own paths are relative to `folder`."""
@@ -45,7 +47,10 @@ class AgentLoader:
         loaded = []
         for at, entry in enumerate(entries if isinstance(entries, list) else ()):
             if isinstance(entry, dict):
-                loaded.append(self._load(entry, None, f"{path}[{at}]"))
+                where = f"{path}[{at}]"
+                if where not in self._bodies:
+                    self._bodies[where] = self._load(entry, None, where)
+                loaded.append(self._bodies[where])
             elif isinstance(entry, str):
                 file = (folder / entry).absolute()
                 loaded.append(self._load_once(file, seen[file], f"{path}[{at}]"))
