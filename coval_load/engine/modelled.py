@@ -97,6 +97,8 @@ def read_delay(text: str) -> Delay:
     if named.keys() != {"p50", "p95"} or text.count("=") != 2:
         raise _unreadable(text)
     middle, high_s = _seconds(named["p50"], text), _seconds(named["p95"], text)
+    if not middle > 0:
+        raise ValueError(f"expected a p50 above 0; got {text!r}")
     return Uniform(middle, middle) if middle == high_s else _spread(Lognormal, middle, high_s, text)
 
 

@@ -16,6 +16,8 @@ _STUCK = (
     "expected something to be due, or to go on; every task waits for what never comes: in virtual time nothing comes "
     "from outside (sockets, threads, processes)"
 )
+_LOOKS = 10
+"""How often Trio looks for what its own tasks told each other by way of a socket before there is nothing to come."""
 
 
 class StuckError(Exception):
@@ -40,7 +42,7 @@ class VirtualClock(trio.abc.Clock):
 
     waits_for_threads: bool = False
     _now: float = attrs.field(default=0.0, init=False)
-    _stuck: bool = attrs.field(default=False, init=False)
+    _fruitless: int = attrs.field(default=0, init=False)
     _everything: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _sleepers: list[tuple[float, int, _Sleeper]] = attrs.field(factory=list, init=False)
     _numbers: Iterator[int] = attrs.field(factory=count, init=False)
@@ -58,13 +60,15 @@ class VirtualClock(trio.abc.Clock):
         if now < math.inf:
             self._now = max(self._now, now)
             self._wake()
+            self._fruitless = 0
             return 0.0
         if self.waits_for_threads:
             return math.inf
-        if self._stuck:  # cancelling has not helped: what is shielded waits for ever
+        self._fruitless += 1
+        if self._fruitless == _LOOKS:
+            self._everything.cancel()
+        elif self._fruitless > 2 * _LOOKS:  # cancelling has not helped: what is shielded waits for ever
             raise StuckError(_STUCK)
-        self._stuck = True
-        self._everything.cancel()
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
