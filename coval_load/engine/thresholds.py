@@ -180,14 +180,16 @@ def _of_metric(threshold: Threshold, tally: Tally) -> float | None:
 def _amount(threshold: Threshold, tally: Tally) -> int:
     if threshold.kind is not None:
         return tally.errors.get(threshold.kind, 0)
-    clamped = tally.clamped if threshold.name == metrics.SAMPLES_CLAMPED else 0
-    return tally.counts[threshold.name] + clamped
+    if threshold.name != metrics.SAMPLES_CLAMPED:
+        return tally.counts[threshold.name]
+    tally.settle()  # what has only gathered is not known to be clamped yet
+    return tally.counts[threshold.name] + tally.clamped
 
 
 def _why_not(threshold: Threshold) -> str:
     expected = f"expected {threshold.text}; got "
     if threshold.aggregate == DRIFT:
-        return f"{expected}no trend of {threshold.name}: the run was too short, or too little was measured, to tell one"
+        return f"{expected}no trend of {threshold.name}: the run was too short for one, or its load changed"
     if threshold.aggregate == RATE:
         return f"{expected}nothing that {threshold.key} is a share of"
     return f"{expected}no value: nothing was measured for {threshold.key}"
