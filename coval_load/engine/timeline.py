@@ -53,10 +53,12 @@ async def keep_timeline(
     """
     look = _Look(results, trio.current_time() - origin)
     task_status.started()
+    due = 0
     try:
         while True:
-            passed = math.floor((trio.current_time() - origin) / every_s + 1e-9)
-            await trio.sleep_until(origin + (passed + 1) * every_s)
+            passed = math.floor((trio.current_time() - origin) / every_s)
+            due = max(passed, due) + 1
+            await trio.sleep_until(origin + due * every_s)
             with trio.CancelScope(shield=True):
                 write(await look.row(trio.current_time() - origin, gauge()))
     finally:

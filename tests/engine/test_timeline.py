@@ -9,7 +9,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import coval_load.report
 from coval_load.engine import metrics
@@ -19,6 +19,7 @@ from coval_load.engine.results import Results
 from coval_load.engine.timeline import keep_timeline, merge_interval
 
 SCHEMA = json.loads((Path(coval_load.report.__file__).parent / "schemas" / "timeline.schema.json").read_text())
+FITS = jsonschema.Draft202012Validator(SCHEMA)
 COMPLETED = Outcome("completed")
 FAILED = Outcome("failed", Failure(ErrorKind.NO_RESPONSE, Stage.CONVERSATION, "No response received"))
 LABELS = Labels("morning", "support")
@@ -38,7 +39,7 @@ def rows_of(results, script, *, every_s=10.0, gauge=lambda: (0, 0), origin_befor
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
     for row in rows:
-        jsonschema.validate(json.loads(json.dumps(row)), SCHEMA)
+        FITS.validate(json.loads(json.dumps(row)))
     return rows
 
 
@@ -108,9 +109,39 @@ def test_due_times_that_a_stall_let_pass_are_one_row():
 
 
 def test_a_run_that_ends_with_an_interval_has_no_row_of_no_length():
-    rows = rows_of(Results(), partial(trio.sleep, 20.0))
-    assert all(row["seconds"] > 0 for row in rows)
-    assert rows[-1]["at"] == 20
+    async def script():
+        await trio.sleep(20)
+        await wait_all_tasks_blocked()
+
+    assert [row["at"] for row in rows_of(Results(), script)] == [10, 20]
+
+
+@given(st.floats(0, 1e6), st.floats(0.1, 60))
+def test_each_due_time_comes_once_whatever_floats_make_of_it(origin_before_s, every_s):
+    rows = rows_of(Results(), partial(trio.sleep, 20.5 * every_s), every_s=every_s, origin_before_s=origin_before_s)
+    assert len(rows) in (21, 22)
+    assert all(row["seconds"] == pytest.approx(every_s, abs=1e-5) for row in rows[1:-1])
+
+
+def test_a_row_that_was_begun_is_finished_when_the_run_ends():
+    results, rows = Results(), []
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+
+            def ending():
+                nursery.cancel_scope.cancel()
+                return 0, 0
+
+            await nursery.start(partial(keep_timeline, results, rows.append, ending, origin=trio.current_time()))
+            for name in metrics.METRICS:
+                results.record(name, 0.1)
+            results.count(metrics.TURNS)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert len(rows) == 1
+    assert rows[0]["counters"] == {"turns": 1}
+    assert set(rows[0]["metrics"]) == set(metrics.METRICS)
 
 
 class CountSteps(trio.abc.Instrument):
@@ -178,15 +209,21 @@ def test_the_generators_figures_are_of_the_interval():
     async def script():
         vitals = results.vitals
         vitals.cpu_s, vitals.watched_s, vitals.rss_bytes = 4.0, 10.0, 1000
+        vitals.gc_s = 1.0
         await trio.sleep(10.5)
         vitals.cpu_s, vitals.watched_s, vitals.rss_bytes = 5.0, 20.0, 3000
         vitals.cpu_wait_s = 0.5
+        vitals.gc_s += 0.25
         await trio.sleep(10)
 
     first, second, _ = rows_of(results, script)
     assert (first["generator"]["cpu_share"], first["generator"]["rss_bytes"]) == (0.4, 1000)
     assert (second["generator"]["cpu_share"], second["generator"]["rss_bytes"]) == (0.1, 3000)
     assert (first["generator"]["cpu_wait_s"], second["generator"]["cpu_wait_s"]) == (None, 0.5)
+    merged = Results()
+    for row in (first, second):
+        merge_interval(merged, row)
+    assert (merged.vitals.gc_s, merged.vitals.cpu_share, merged.vitals.rss_bytes) == (1.25, 0.25, 3000)
 
 
 steps = st.lists(
@@ -220,6 +257,8 @@ def test_all_rows_together_are_the_run(script_steps, agents):
                 results.finished(amount, account)
             elif what == "cpu":
                 results.vitals.cpu_s += amount
+                results.vitals.gc_s += amount / 2
+                results.vitals.cpu_wait_s = (results.vitals.cpu_wait_s or 0.0) + amount / 3
                 results.vitals.watched_s += 1.0
             elif what in metrics.METRICS:
                 account.record(what, amount)
@@ -233,6 +272,8 @@ def test_all_rows_together_are_the_run(script_steps, agents):
         merge_interval(merged, row)
     assert comparable(merged.summary()) == comparable(results.summary())
     assert merged.vitals.cpu_s == pytest.approx(results.vitals.cpu_s, abs=1e-4)
+    assert merged.vitals.gc_s == pytest.approx(results.vitals.gc_s, abs=1e-4)
+    assert merged.vitals.cpu_wait_s == pytest.approx(results.vitals.cpu_wait_s, abs=1e-4)
     assert merged.vitals.watched_s == pytest.approx(results.vitals.watched_s, abs=1e-4)
 
 

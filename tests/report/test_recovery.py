@@ -211,11 +211,33 @@ def test_the_generator_is_judged_by_its_vitals(drama, tmp_path):
     assert (generator["verdict"], generator["cpu_share"]) == ("degraded", 0.95)
 
 
+def test_a_selection_that_measured_late_is_kept_whole(tmp_path):
+    drama = Drama().play(
+        (0, 1.0, [], CANCELLED, NIGHT),
+        (1, 12.0, [0.4], COMPLETED, NIGHT),
+        (2, 22.0, [0.6], COMPLETED, NIGHT),
+        ends_s=25,
+    )
+    folder = folder_of(drama, tmp_path / "run", timeline_rows=2)
+    assert recover(folder).summary["selections"][str(EVENING)]["metrics"]["response_latency"]["count"] == 2
+
+
+def test_a_summary_of_a_run_without_an_end_is_not_trusted(drama, tmp_path):
+    folder = folder_of(drama, tmp_path / "run")
+    (folder / "summary.json").write_text("{}")
+    assert not recover(folder).is_whole
+
+
 def test_drift_is_told_of_when_the_load_was_even(drama, tmp_path):
     folder = folder_of(drama, tmp_path / "run", timeline_rows=1)
     (row,) = map(json.loads, (folder / "timeline.jsonl").read_text().splitlines())
     latency = row["metrics"]["response_latency"]
-    course = [(10 * n, 0.05 * n) for n in range(1, 11)] + [(99 - n % 3, 0.6) for n in range(20)] + [(50, 3.0)] * 5
+    course = (
+        [(10 * n, 0.05 * n) for n in range(1, 11)]
+        + [(99 - n % 3, 0.6) for n in range(20)]
+        + [(50, 3.0)] * 5
+        + [(60, 5.0)] * 3
+    )
     with (folder / "timeline.jsonl").open("w") as file:
         for number, (running, p95) in enumerate(course):
             row |= {"at": 10.0 * (number + 1), "running": running}
