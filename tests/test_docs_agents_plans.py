@@ -20,7 +20,6 @@ from coval_load.plans.documents import read_document
 from coval_load.plans.loading import load_plan
 from coval_load.plans.schema import (
     ConnectionsSection,
-    LoadSection,
     Persona,
     PlanFile,
     ReconnectSection,
@@ -102,7 +101,6 @@ SAID_IN_WORDS = {
         ("plans", "", set(keys_of(PlanFile))),
         ("plans", "Personas", set(keys_of(Persona))),
         ("plans", "Test sets", set(keys_of(TestCase))),
-        ("plans", "Load and limits", set(keys_of(LoadSection))),
         ("plans", "Timeouts", set(keys_of(TimeoutsSection))),
         ("plans", "Reconnecting", set(keys_of(ReconnectSection))),
         ("plans", "Connections", set(keys_of(ConnectionsSection))),
@@ -120,7 +118,6 @@ def test_a_table_has_every_key(page, heading, keys):
         ("agents", "Voice: `MODEL_TYPE_WEBSOCKET`", WebSocketOptions()),
         ("agents", "Chat: `MODEL_TYPE_CHAT_WEBSOCKET`", ChatWebSocketOptions()),
         ("plans", "Personas", Persona()),
-        ("plans", "Load and limits", LoadSection()),
         ("plans", "Timeouts", TimeoutsSection()),
         ("plans", "Reconnecting", ReconnectSection()),
         ("plans", "Connections", ConnectionsSection()),

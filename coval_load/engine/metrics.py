@@ -180,7 +180,7 @@ COUNTERS = {
         Counter(CONNECTIONS_RECYCLED, "idle HTTP connections replaced for their age (`connections.most_age`)"),
         Counter(CHECKS_PASSED, "checks of test cases that a conversation passed"),
         Counter(CHECKS_FAILED, "checks of test cases that a conversation failed"),
-        Counter(ROWS_LOST, "lines of `simulations.jsonl` that the disk did not take"),
+        Counter(ROWS_LOST, "lines of `simulations.jsonl` and `timeline.jsonl` that the disk did not take"),
         Counter(SAMPLES_CLAMPED, "measurements above one hour, kept as one hour, or not a number, left out"),
     )
 }
