@@ -63,7 +63,7 @@ def most_opened_at_once(shape: Shape) -> int:
     for step in shape.steps():
         opened.append((step.at_s, max(step.concurrency - before, 0)))
         before, within = step.concurrency, within + opened[-1][1]
-        while opened[first][0] <= step.at_s - 1:
+        while opened[first][0] <= step.at_s - 1 + 1e-9:
             within -= opened[first][1]
             first += 1
         most = max(most, within)
