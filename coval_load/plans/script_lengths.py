@@ -45,7 +45,7 @@ def _parts(role: Role, case: TestCase, persona: Persona) -> Iterator[tuple[float
     if persona.conversation_initiation == "wait_for_user":
         yield _heard(after_reply_s, barge_ins[0] if turns else None)
         due_in_s = persona.wait_s if not turns or barge_ins[0] is None else 0.0
-    for turn, next_barge_in in zip(turns, [*barge_ins[1:], None], strict=True):
+    for turn, next_barge_in in zip(turns, [*barge_ins, None][1:], strict=True):
         spoken_s = _spoken_s(turn)
         if spoken_s is not None:
             yield due_in_s + spoken_s, 0
