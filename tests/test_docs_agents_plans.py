@@ -41,7 +41,7 @@ BLOCKS = [
     pytest.param(AGENTS.get(name, AGENT), language, text, id=f"{name}-{number}")
     for name in ("agents", "plans", "http_agents", "openai")
     for number, (language, text) in enumerate(blocks(name))
-    if language not in ("", "sh")
+    if language not in ("", "sh", "csv")
 ]
 
 
@@ -51,6 +51,7 @@ def folder(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(AGENT if path.suffix == ".json" else CASES))
+    (tmp_path / "accounts.csv").write_text(next(text for language, text in blocks("plans") if language == "csv"))
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     return tmp_path
 

@@ -97,6 +97,7 @@ class ToolAnswer:
 
 Turns = Annotated[Sequence[TurnKey], Length(0, 10_000)]
 ToolAnswers = Annotated[Sequence[ToolAnswer], Length(0, 10_000)]
+Checks = Annotated[Sequence[CheckKey], Length(0, 1000)]
 
 
 @attrs.frozen(kw_only=True)
@@ -113,20 +114,21 @@ class TestCase:
     turns: Turns
     attributes: Attributes = attrs.field(factory=dict, repr=False)
     tool_results: ToolAnswers = ()
-    checks: Annotated[Sequence[CheckKey], Length(0, 1000)] = ()
+    checks: Checks = ()
     weight: Annotated[float, Between(above=0), Between(least=0, most=1e6)] = 1.0
     iterations: Annotated[int, Between(least=1, most=1_000_000)] = 1
 
 
 @attrs.frozen(kw_only=True)
 class TestSetFile:
-    """Test cases in `file`; `turns` and `tool_results` are the script for all of them, where it is given here."""
+    """Test cases in `file`; `turns`, `tool_results` and `checks` are those of all of them, where given here."""
 
     __test__ = False  # not one of pytest's
 
     file: FilePath
     turns: Turns | None = attrs.field(default=None, repr=False)
     tool_results: ToolAnswers | None = attrs.field(default=None, repr=False)
+    checks: Checks | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,9 @@ from coval_load.plans.schema import AnyTurn, AudioTurn, TestCase, TestSetFile, T
 LONGEST_TEXT = 10_000
 """Characters of a turn's text, filled."""
 
+SCRIPT_KEYS = ("turns", "tool_results", "checks")
+"""What of its test cases a plan may give beside their file."""
+
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _OF_CASE = "test_case."
 _MOST_NAMES = 20
@@ -23,7 +26,7 @@ _MOST_NAMES = 20
 
 @attrs.frozen
 class Script:
-    """The turns and the tool results that all cases of a test set have; None where each has its own.
+    """What all cases of a test set have of `SCRIPT_KEYS`; None where each has its own.
 
     `path` is where it stands; `hidden` are the places in it that something out of the environment came into.
     """
@@ -35,7 +38,7 @@ class Script:
     @property
     def keys(self) -> tuple[str, ...]:
         """What it gives, and no case of its own may have."""
-        return tuple(key for key in ("turns", "tool_results") if getattr(self.file, key) is not None)
+        return tuple(key for key in SCRIPT_KEYS if getattr(self.file, key) is not None)
 
     def given_to(self, case: TestCase) -> TestCase:
         """`case` with this script."""
@@ -109,8 +112,8 @@ class _Filling:
         return filled
 
     def take(self, name: str, at: int) -> str:
-        # A column may be called `a.b`; no path leads to it.
-        steps = (name,) if name in self.values else Path.parse(name).segments
+        # A column may be called `a.b`, which no path leads to; the path of no name leads to everything.
+        steps = (name,) if name in self.values or not name else Path.parse(name).segments
         value = Path(steps).find(self.values)
         if value is NOT_THERE:
             expected = f"expected {{{{{_OF_CASE}{show(name)[1:-1]}}}}} to name an attribute"

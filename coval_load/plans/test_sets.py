@@ -17,7 +17,7 @@ from coval_load.plans.data_files import NUMBERS, Rows, read_csv, read_json_lines
 from coval_load.plans.documents import DOCUMENTS, Readers, read_file
 from coval_load.plans.places import Items, Places, Scripted
 from coval_load.plans.schema import TestCase, TestSetFile
-from coval_load.plans.scripts import Script, Unfilled, fill_texts
+from coval_load.plans.scripts import SCRIPT_KEYS, Script, Unfilled, fill_texts
 from coval_load.strict import structure
 
 MOST_TOLD = 100
@@ -65,7 +65,7 @@ def read_cases(
         script = Script(structure(TestSetFile, raw, path, hide), path, hidden)
     except Faulty as faulty:
         # What is wrong in the file is told along with it; its cases are of no use without their script.
-        keys = {key: () for key in ("turns", "tool_results") if raw.get(key) is not None}
+        keys = {key: () for key in SCRIPT_KEYS if raw.get(key) is not None}
         found = read_test_set(file, environ, named, Script(TestSetFile(file=raw["file"], **keys), path))
         return attrs.evolve(found, cases={}, faults=(*faulty.faults, *found.faults))
     found = read_test_set(file, environ, named, script)
@@ -202,7 +202,7 @@ def _filled(test_set: TestSet, hide: Hide) -> TestSet:
 def _untold(path: str, found: Sequence[tuple[str, Unfilled]], hide: Hide) -> Fault:
     """One fault for all the test cases that a text of their script can't be filled for."""
     name, first = found[0]
-    others = f", and {len(found) - 1} more of them are like it" if len(found) > 1 else ""
+    others = f", and {len(found) - 1} more are like it" if len(found) > 1 else ""
     return Fault(path, f"{first.expected}; test case {show(hide(name))} {first.got}{others}")
 
 
