@@ -95,6 +95,7 @@ def test_what_does_not_fit_waits_for_the_agent():
     # Ten times eight, and of the eight from 157.5 on those before the end.
     assert seen.total("started") == 83
     assert seen.total("queued") == 152
+    assert seen.total("cut_off") == 0
     assert seen.agents == {"a": 8}
 
 
