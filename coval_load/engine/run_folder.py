@@ -169,7 +169,7 @@ def _take(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise Faulty([_unusable(out, "there is a file of that name")])
     out.mkdir(parents=True, exist_ok=True)
-    for left_behind in ("run.json", "summary.json", "simulations.jsonl"):
+    for left_behind in ("run.json", "summary.json", "simulations.jsonl", "timeline.jsonl"):
         if (out / left_behind).exists():
             raise Faulty([_unusable(out, "it has a run in it already")])
     # Two runs that start at once find no run here; only one of them can make this file.

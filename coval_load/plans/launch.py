@@ -130,7 +130,7 @@ async def run_plan(
         with Recordings(folder, results) as recordings:
             async with (
                 open_recorder(folder.simulations_file, redactor.clean, lost) as rows,
-                open_recorder(folder.timeline_file, redactor.clean, lost) as timeline,
+                open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
             ):
                 await run.simulate(rows.write, timeline.write, recordings, watch, narrator)
     finally:
@@ -277,6 +277,11 @@ class _Run:
                 f"{self.folder.fault.strerror or self.folder.fault}: this is all there is of it"
             )
         return Finished(summary, run, exit_code)
+
+
+def _as_it_is(row: Any) -> Any:
+    """Nothing of an agent's stands in an interval, and a short secret may well be found in a histogram's base64."""
+    return row
 
 
 def _trusted(plan: Plan) -> ssl.SSLContext:

@@ -238,6 +238,7 @@ def plan_for(model_type, metadata, turns, **sections):
         "agents": [{"display_name": "in process", "model_type": model_type, "metadata": metadata}],
         "test_set": [{"id": "case", "turns": written, "attributes": {"account": "42"}}],
         "targets": {"allow_private": True, "allow_plaintext": True},
+        "generator": {"accept_invalid": True},  # a machine that is busy with other tests
         **sections,
     }
 

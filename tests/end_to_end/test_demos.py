@@ -13,12 +13,14 @@ from coval_load.engine.run_folder import read_rows
 )
 def test_demo(demos, medium, scheme):
     folder, done = demos.end(medium)
-    assert done.exit_code == 0, done.both
+    assert done.exit_code in (0, 98), done.both  # a machine that is too busy for this may say so
     assert f"2 callers against a reference agent at {scheme}://127.0.0.1:" in done.err
     assert ESCAPE not in done.both
     (run,) = (folder / "coval-runs").iterdir()
     assert f"coval-runs/{run.name}" in done.both
-    assert {path.name for path in run.iterdir()} == {"run.json", "summary.json", "simulations.jsonl"}
+    assert {path.name for path in run.iterdir()} == {
+        *("run.json", "summary.json", "simulations.jsonl", "timeline.jsonl"),
+    }
     assert [row["outcome"] for row in read_rows(run / "simulations.jsonl")] == ["completed"] * 2
     if medium == "voice":
         assert "response_latency" in done.out

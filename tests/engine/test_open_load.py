@@ -71,7 +71,7 @@ class Cast:
 
 
 def perform(
-    shape, seconds=lambda number: 1.0, *, agents="a", limits=None, beside=None, done=(), elapsed_s=0.0, **times
+    shape, seconds=lambda number: 1.0, *, agents="a", limits=None, beside=None, done=(), elapsed_s=0.0, **out
 ):
     rows, results = [], Results()
     cast = Cast(results, seconds, agents)
