@@ -88,6 +88,14 @@ def test_a_share_has_its_case_whenever_it_is_asked_for(kind, iterations, seed, s
     assert dealt(choose(kind, iterations, weights, seed), shares) == [in_a_row[share] for share in shares]
 
 
+def test_passes_are_shuffled_alike_backwards_and_after_they_were_forgotten():
+    in_a_row = dealt(Shuffled((1,) * 20, 7), range(200))
+    choice = Shuffled((1,) * 20, 7)
+    assert dealt(choice, reversed(range(200))) == in_a_row[::-1]
+    assert dealt(choice, [19, 3, 19, 45, 7, 199, 12]) == [in_a_row[share] for share in (19, 3, 19, 45, 7, 199, 12)]
+    assert dealt(choice, range(200)) == in_a_row
+
+
 def test_what_is_chosen_stays_the_same_from_release_to_release():
     assert dealt(choose("shuffled", (1, 2, 1), (), 7), range(8)) == SHUFFLED
     assert dealt(choose("weighted", (), (1.0, 2.0, 1.0), 7), range(8)) == WEIGHTED

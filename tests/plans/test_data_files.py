@@ -136,6 +136,11 @@ def test_what_a_csv_file_refuses(tmp_path, content, faults):
     assert csv_told(tmp_path, content) == faults
 
 
+def test_cells_over_several_lines_are_counted_in(tmp_path):
+    (fault,) = csv_told(tmp_path, 'text,a\n"x\ny\nz",1\n\nx\n')
+    assert fault.startswith("test_set, line 6, column a: ")
+
+
 def test_a_csv_file_without_turns_needs_a_script(tmp_path):
     (fault,) = csv_told(tmp_path, "id,account\na,1\n")
     assert fault.startswith('test_set, line 1: expected a column text, or turn_1, turn_2 and so on; got "id, account"')
