@@ -122,7 +122,7 @@ def test_a_step_succeeds_and_shows_no_key(done, step):
     left = [path.read_bytes() for path in done[step].folder.glob("coval-runs/*/*.json*")]
     assert KEY not in done[step].printed
     assert KEY.encode() not in b"".join(left)
-    assert len(left) == (3 if step.startswith("run") else 0)
+    assert len(left) == (4 if step.startswith("run") else 0)
 
 
 @pytest.mark.parametrize(("step", "messages"), [("check", "messages"), ("check responses", "input")])
