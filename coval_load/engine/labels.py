@@ -1,8 +1,12 @@
 """What one simulation is told apart by, and which simulations a threshold is about."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
+
+_BARE = re.compile(r'[^\s,{}="]+')
 
 
 @attrs.frozen
@@ -36,4 +40,10 @@ class Selector:
 
     def __str__(self) -> str:
         """`agent=support,scenario=morning`; empty for all."""
-        return ",".join(f"{name}={value}" for name, value in self.wanted)
+        return ",".join(written(self.wanted))
+
+
+def written(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """`agent=support` for each pair; a value that can't stand bare is quoted as in JSON."""
+    for name, value in labels:
+        yield f"{name}={value if _BARE.fullmatch(value) else json.dumps(value, ensure_ascii=False)}"

@@ -1,6 +1,5 @@
 """Thresholds: what a run has to keep to, and whether it did. Pure: nothing here waits or looks at a clock."""
 
-import json
 import math
 import operator
 import re
@@ -10,7 +9,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
-from coval_load.engine.labels import Selector
+from coval_load.engine.labels import Selector, written
 from coval_load.engine.results import Results
 from coval_load.engine.tally import Tally
 
@@ -44,7 +43,6 @@ RATE_OF: Mapping[str, tuple[str, ...]] = {
 WITHOUT_LABELS = metrics.OF_THE_GENERATOR | {metrics.ROWS_LOST, metrics.SAMPLES_CLAMPED}
 """What is the generator's own: it belongs to no agent, scenario, test case or persona."""
 
-_BARE = re.compile(r'[^\s,{}="]+')
 
 
 def percent_of(aggregate: str) -> float | None:
@@ -55,12 +53,8 @@ def percent_of(aggregate: str) -> float | None:
 
 def key_of(name: str, labels: Iterable[tuple[str, str]]) -> str:
     """`response_latency{agent=support}`, as a plan writes it; what can't stand bare is quoted as in JSON."""
-    pairs = [f"{label}={_quoted(value)}" for label, value in labels]
+    pairs = list(written(labels))
     return f"{name}{{{','.join(pairs)}}}" if pairs else name
-
-
-def _quoted(value: str) -> str:
-    return value if _BARE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 @attrs.frozen

@@ -122,7 +122,7 @@ class _Loading:
         loader = ScenarioLoader(self.agents, self.cases_or_none, self.make_settler, self.folder)
         loaded = [loader.load(part) for part in parts_of(raw)]
         ca_file = self.find_ca(raw.get("tls"))
-        thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded))
+        thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded), hide=self.hide)
         if file is not None:
             self.faults += self.mismatches(file, loaded)
         self.faults += [*loader.case_faults, *self.expanded.faults, *self.agents.faults, *loader.turn_faults, *wrong]
