@@ -22,6 +22,8 @@ class Labels:
 NAMES = tuple(field.name for field in attrs.fields(Labels))
 """What can stand on the left of `=` in a selector, beside `kind`."""
 
+_PAIR = re.compile(rf'(?:^|,)({"|".join(NAMES)})=("(?:[^"\\]|\\.)*"|[^\s,{{}}="]+)')
+
 
 @attrs.frozen
 class Selector:
@@ -33,6 +35,15 @@ class Selector:
     def of(cls, wanted: Mapping[str, str]) -> "Selector":
         """`wanted` has values of labels by their names (`NAMES`)."""
         return cls(tuple(sorted(wanted.items())))
+
+    @classmethod
+    def read(cls, text: str) -> "Selector":
+        """What `str` of a selector wrote. Raises ValueError for any other text."""
+        pairs = [(name, json.loads(value) if value[0] == '"' else value) for name, value in _PAIR.findall(text)]
+        selector = cls(tuple(pairs))
+        if str(selector) != text:
+            raise ValueError(f"expected labels such as agent=support; got {text!r}")
+        return selector
 
     def selects(self, labels: Labels) -> bool:
         """Whether a simulation with `labels` is one of them."""

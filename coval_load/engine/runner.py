@@ -92,7 +92,9 @@ class _Part:
         begins_at = self.floor.origin + self.scenario.start_s
         duration = self.scenario.shape.duration_s
         ends_at = math.inf if duration is None else begins_at + duration
-        self._starting.deadline = min(self._starting.deadline, ends_at)
+        if isinstance(self.scenario.shape, ClosedShape):
+            # An open load ends by itself: what is due just before its end may be turned to just after it.
+            self._starting.deadline = min(self._starting.deadline, ends_at)
         self._all.deadline = min(self._all.deadline, max(ends_at, self.floor.resumed_at) + self.floor.timeouts.grace_s)
         with self._all:
             async with trio.open_nursery() as simulations:

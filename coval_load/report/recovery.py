@@ -1,7 +1,6 @@
 """The summary of a run from its folder, also of one that was killed before it wrote any."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import attrs
 import orjson
 
 from coval_load.engine.drift import drift
-from coval_load.engine.labels import NAMES, Selector
+from coval_load.engine.labels import Selector
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import read_rows
 from coval_load.engine.timeline import merge_interval
@@ -120,16 +119,7 @@ def _keep_selections(selections: Mapping[str, Any], results: Results) -> None:
         if name in known:
             known[name].keeps = (known[name].keeps or frozenset()) | kept
         else:
-            results.select(_selector(name), kept)
-
-
-def _selector(text: str) -> Selector:
-    """The one whose `str` is `text`: names of labels are few, so a `,` or `=` in a value is told apart."""
-    parts = re.split(rf"(?:^|,)({'|'.join(NAMES)})=", text)
-    selector = Selector(tuple(zip(parts[1::2], parts[2::2], strict=True)))
-    if str(selector) != text:
-        raise ValueError(f"expected labels such as agent=support; got {text!r}")
-    return selector
+            results.select(Selector.read(name), kept)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

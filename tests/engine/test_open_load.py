@@ -70,9 +70,7 @@ class Cast:
         return self.actors[-1]
 
 
-def perform(
-    shape, seconds=lambda number: 1.0, *, agents="a", limits=None, beside=None, done=(), elapsed_s=0.0, **out
-):
+def perform(shape, seconds=lambda number: 1.0, *, agents="a", limits=None, beside=None, done=(), elapsed_s=0.0, **out):
     rows, results = [], Results()
     cast = Cast(results, seconds, agents)
     scenario = Scenario("only", shape, cast, done=frozenset(done))
@@ -159,6 +157,22 @@ def test_a_generator_that_wakes_late_says_so():
             await trio.sleep(0.9)
             clock.jump(1.0)
         assert results.percentile(metrics.START_LATENESS, 100) == pytest.approx(0.9, rel=1e-3)
+
+    trio.run(main, clock=clock)
+
+
+def test_what_is_due_just_before_the_end_is_offered_even_if_the_generator_wakes_after_it():
+    clock = MockClock(autojump_threshold=0)
+
+    async def main():
+        results, rows = Results(), []
+        runner = Runner([Scenario("only", At((0.0, 1.99), 2.0), Cast(results, lambda number: 0.5, "a"))],
+                        Timeouts(), {}, results, rows.append)  # fmt: skip
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(runner.run)
+            await trio.sleep(1.9)
+            clock.jump(0.2)
+        assert [row["outcome"] for row in rows] == ["completed"] * 2
 
     trio.run(main, clock=clock)
 
