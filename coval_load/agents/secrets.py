@@ -263,17 +263,23 @@ def mask_at(document: Any, places: Collection[Steps]) -> Any:
 
     A place that leads into what is one value here (a template, say, given as an object) masks that value.
     """
+    ways: dict[Any, Any] = {}
     for place in places:
-        document = _mask_place(document, place)
-    return document
+        way = ways
+        for step in place:
+            way = way.setdefault(step, {})
+        way[_HERE] = True
+    return _mask_ways(document, ways)
 
 
-def _mask_place(value: Any, place: Steps) -> Any:
-    if not place or not isinstance(value, dict | list):
+_HERE = object()
+
+
+def _mask_ways(value: Any, ways: Mapping[Any, Any]) -> Any:
+    if _HERE in ways or (ways and not isinstance(value, dict | list)):
         return value if value is None else MASK
-    head, rest = place[0], place[1:]
-    if isinstance(value, dict) and head in value:
-        return value | {head: _mask_place(value[head], rest)}
-    if isinstance(value, list) and isinstance(head, int) and head < len(value):
-        return [_mask_place(child, rest) if at == head else child for at, child in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: _mask_ways(child, ways[key]) if key in ways else child for key, child in value.items()}
+    if isinstance(value, list) and ways:
+        return [_mask_ways(child, ways[at]) if at in ways else child for at, child in enumerate(value)]
     return value

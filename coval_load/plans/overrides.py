@@ -45,7 +45,7 @@ class Overrides:
         if self.agents:
             changed["agents"] = [_literal(path.absolute()) for path in self.agents]
         if self.test_set is not None:
-            changed["test_set"] = _literal(self.test_set.absolute())
+            changed["test_set"] = self._test_set(changed.get("test_set"), self.test_set)
         if self.seed is not None:
             changed["seed"] = self.seed
         if self.thresholds:
@@ -57,6 +57,12 @@ class Overrides:
         if isinstance(load, dict) and not changed.get("scenarios"):
             changed["load"] = self._load(load)
         return changed
+
+    @staticmethod
+    def _test_set(known: Any, file: Path) -> Any:
+        """Other data for the plan's script, where it has one."""
+        path = _literal(file.absolute())
+        return {**known, "file": path} if isinstance(known, dict) and "file" in known else path
 
     def _for_one_load(self) -> Iterator[Fault]:
         given = {

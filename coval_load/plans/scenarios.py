@@ -14,6 +14,7 @@ from coval_load.plans.plan import PlannedScenario
 from coval_load.plans.schema import Persona, PlanFile, ScenarioSection, TestCase, callers_of
 from coval_load.plans.shapes import settle_shape
 from coval_load.plans.test_sets import TestSet
+from coval_load.plans.test_sets import choice_faults as case_faults
 from coval_load.plans.turns import Hearer, TurnSettler
 
 DEFAULT = "default"
@@ -151,12 +152,9 @@ def choice_faults(file: PlanFile, loaded: Sequence[LoadedPart]) -> Iterator[Faul
     for section, one in zip(sections, loaded, strict=True):
         kind = (section.choice if section else None) or file.choice
         load = (section.load if section else None) or file.load
-        path = one.part.path("test_set")
+        if one.test_set is not None:
+            yield from case_faults(one.test_set, kind)
         if kind == "weighted":
-            for at, case in one.test_set.cases.items() if one.test_set else ():
-                if case.iterations != 1:
-                    message = f"expected 1 where cases are drawn by weight; got {case.iterations}"
-                    yield Fault(f"{path}[{at}].iterations", message)
             if getattr(load, "iterations", None) is not None:
                 message = "expected simulations where cases are drawn by weight, as no pass has an end; got iterations"
                 yield Fault(f"{one.part.path('load')}.iterations", message)
