@@ -32,6 +32,8 @@ async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess
     options = ["--allow-private", "--ca-file", str(agent.ca_file)]
     if words[1] == "run":
         options += [*SHORT, "--accept-invalid"]  # a machine that is busy with other tests
+    if words[1] == "soak":
+        options += [*SHORT, "--accept-invalid", "--duration", "20s", "--ramp-up", "1s"]
     return await trio.run_process(
         [COVAL_LOAD, *words[1:], *options],
         cwd=folder,
@@ -44,7 +46,7 @@ async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess
 
 async def test_the_commands_work_on_the_files_shown(tmp_path):
     lines = [line for line in COMMANDS if line.startswith("coval-load")]
-    assert [line.split()[1] for line in lines] == ["check", "run", "run"]
+    assert [line.split()[1] for line in lines] == ["check", "run", "plan", "run", "soak"]
     async with start_reference_agent(["--delay", "400ms"]) as agent:
         written = json.loads(blocks("json")[0])
         assert written["metadata"]["endpoint"].startswith("wss://")
@@ -64,9 +66,9 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
     for line, result in done:
         assert result.returncode == 0, (line, result.stdout, result.stderr)
         assert b"a-token-of-mine" not in result.stdout + result.stderr
-        assert b"completed" in result.stdout
+        assert (b"simulations" if " plan " in line else b"completed") in result.stdout
     folders = list((tmp_path / "coval-runs").iterdir())
-    assert len(folders) == 2
+    assert len(folders) == 3
     for folder in folders:
         rows = (folder / "simulations.jsonl").read_text().splitlines()
         assert len(rows) == 2

@@ -37,7 +37,7 @@ class ClosedLoad:
 
     async def start_all(self, simulations: trio.Nursery) -> None:
         """Open and close places as the shape says; returns when nothing is left to start."""
-        for step in self.shape.steps():
+        for step in self._steps_left():
             at = self.began_at + step.at_s
             with trio.move_on_at(at):
                 await self._ended.wait()
@@ -45,6 +45,19 @@ class ClosedLoad:
                 return
             self._take(step, max(at, self.floor.resumed_at), simulations)
         await self._ended.wait()
+
+    def _steps_left(self) -> Iterator[Step]:
+        # Of a run that goes on, what is past was taken once: only where it led to is taken up again.
+        begins_s = self.floor.resumed_at - self.began_at
+        level = Step(0.0, 0)
+        for step in self.shape.steps():
+            if step.at_s > begins_s >= level.at_s:
+                yield level
+            if step.at_s > begins_s:
+                yield step
+            level = step
+        if level.at_s <= begins_s:
+            yield level
 
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""
