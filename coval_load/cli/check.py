@@ -41,8 +41,6 @@ def check(
     is_agent = _is_agent(file)
     source = plan_from_agent(file, test_set) if is_agent else file
     overrides = Overrides(test_set=test_set, sections=sections)
-    if dial:
-        overrides = Overrides(test_set=test_set, concurrency=1, simulations=1, sections=sections)
     # An agent by itself may well ask for attributes that the packaged test cases do not have.
     ensemble = prepare(source, overrides, own_cases=dial or test_set is not None or not is_agent)
     click.echo(_what_it_is(ensemble), err=True)
@@ -50,7 +48,7 @@ def check(
         if as_json:
             sys.stdout.buffer.write(orjson.dumps(ensemble.plan.masked(), option=orjson.OPT_INDENT_2) + b"\n")
         return
-    sys.exit(trio.run(dial_once, ensemble, as_json))
+    sys.exit(trio.run(dial_once, ensemble.first_simulation(), as_json))
 
 
 def _is_agent(file: Path) -> bool:

@@ -170,7 +170,7 @@ def _not_started(evidence: Evidence) -> Iterator[Finding]:
             "degraded",
             f"{missing:,} of {evidence.offered:,} simulations that were due never began ({evidence.dropped:,} dropped, "
             f"{evidence.never_started:,} still waiting at the end): the cap on concurrency or the agent's limit held "
-            "them back, so the load was less than the plan says; raise most_at_once or limits.per_agent",
+            "them back, so the load was less than the plan says; raise load.concurrency or limits.per_agent",
         )
 
 

@@ -15,6 +15,7 @@ from coval_load.actors.protocols import AgentProtocol, value_faults
 from coval_load.agents.body import Agent
 from coval_load.codecs.audio.files import AudioFileError
 from coval_load.engine.labels import Labels
+from coval_load.engine.shapes.simulations import Simulations
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.checks import make_checks
 from coval_load.plans.plan import Plan, PlannedScenario
@@ -63,6 +64,13 @@ class Ensemble:
     def roles(self) -> tuple[Role, ...]:
         """Every role of every scenario."""
         return tuple(role for troupe in self.troupes for role in troupe.roles)
+
+    def first_simulation(self) -> "Ensemble":
+        """The same with nothing but the first simulation of the first scenario, at once."""
+        first = self.troupes[0]
+        scenario = attrs.evolve(first.scenario, shape=Simulations(1, 1), start_s=0.0)
+        plan = attrs.evolve(self.plan, scenarios=(scenario,), thresholds=())
+        return attrs.evolve(self, plan=plan, troupes=(attrs.evolve(first, scenario=scenario),))
 
     @classmethod
     def rehearse(cls, plan: Plan, protocols: Mapping[str, AgentProtocol], *, own_cases: bool = True) -> "Ensemble":

@@ -89,6 +89,7 @@ class ScenarioLoader:
     turn_faults: list[Fault] = attrs.field(factory=list)
     spoken: dict[str, Path] = attrs.field(factory=dict)
     _test_sets: dict[str, TestSet | None] = attrs.field(factory=dict, init=False)
+    _cases: dict[tuple[str, tuple[Hearer, ...], bool], tuple[TestCase, ...]] = attrs.field(factory=dict, init=False)
 
     def load(self, part: Part) -> LoadedPart:
         """The scenario with its agents and test cases."""
@@ -97,14 +98,19 @@ class ScenarioLoader:
         if path not in self._test_sets:
             self._test_sets[path] = self.read_cases(part.raw.get("test_set"), path, part.steps("test_set"))
         test_set = self._test_sets[path]
-        cases: tuple[TestCase, ...] = ()
-        if test_set is not None:
-            settler = self.make_settler(agents.hearers, _all_wait(part.raw))
+        cases = () if test_set is None else self._settle(test_set, agents.hearers, _all_wait(part.raw))
+        return LoadedPart(part, agents, test_set, cases)
+
+    def _settle(self, test_set: TestSet, hearers: tuple[Hearer, ...], waits: bool) -> tuple[TestCase, ...]:
+        """The cases of a test set, which are the same for all who hear them alike."""
+        alike = (test_set.path, hearers, waits)
+        if alike not in self._cases:
+            settler = self.make_settler(hearers, waits)
             settler.spoken = self.spoken
-            cases = settler.settle(test_set)
+            self._cases[alike] = settler.settle(test_set)
             self.case_faults += test_set.faults
             self.turn_faults += settler.faults
-        return LoadedPart(part, agents, test_set, cases)
+        return self._cases[alike]
 
 
 def settle_scenarios(file: PlanFile, loaded: Sequence[LoadedPart]) -> tuple[PlannedScenario, ...]:
