@@ -47,17 +47,19 @@ class ClosedLoad:
         await self._ended.wait()
 
     def _steps_left(self) -> Iterator[Step]:
-        # Of a run that goes on, what is past was taken once: only where it led to is taken up again.
-        begins_s = self.floor.resumed_at - self.began_at
-        level = Step(0.0, 0)
+        # Of a run that goes on, only where its past led to: to take one step after the other would call more.
+        passed_s = self.floor.resumed_at - self.began_at
+        reached = None
         for step in self.shape.steps():
-            if step.at_s > begins_s >= level.at_s:
-                yield level
-            if step.at_s > begins_s:
-                yield step
-            level = step
-        if level.at_s <= begins_s:
-            yield level
+            if step.at_s <= passed_s:
+                reached = step
+                continue
+            if reached is not None:
+                yield reached
+                reached = None
+            yield step
+        if reached is not None:
+            yield reached
 
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""

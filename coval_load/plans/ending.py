@@ -67,12 +67,15 @@ def judged_thresholds(
     drifted: Iterable[Mapping[str, Any]],
     aborted: Judged | None,
 ) -> list[dict[str, Any]]:
-    """`thresholds` of `summary.json`."""
+    """`thresholds` of `summary.json`. The one that stopped the run stays as it was judged then: it did not hold."""
     shares = drift_shares(drifted)
-    return [
-        judge(threshold, results, elapsed_s, shares).row(aborted is not None and threshold == aborted.threshold)
-        for threshold in thresholds
-    ]
+
+    def row(threshold: Threshold) -> dict[str, Any]:
+        if aborted is not None and threshold == aborted.threshold:
+            return aborted.row(aborted=True)
+        return judge(threshold, results, elapsed_s, shares).row()
+
+    return [row(threshold) for threshold in thresholds]
 
 
 def note_cut_off(plan: Plan, results: Results, interrupted: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import attrs
 
+from coval_load.engine.shapes.soak import ROUNDING
 from coval_load.faults import Fault
 from coval_load.limits import Between, Duration, Length, Tagged, Wrong
 
@@ -146,7 +147,7 @@ class SoakLoad:
         """Start and end fit into the whole."""
         duration = values.get("duration")
         slow = (values.get("ramp_up") or 0.0) + (values.get("ramp_down") or 0.0)
-        if duration is not None and slow > duration:
+        if duration is not None and slow > duration * (1 + ROUNDING):
             wanted = f"ramp_up and ramp_down within the duration of {duration:g} s"
             yield Fault("ramp_up", f"expected {wanted}; got {slow:g} s")
 

@@ -72,12 +72,14 @@ def _moved(place: Steps, file: PlanFile) -> Iterator[Steps]:
         yield (*place[:2], *_in_list(place[2:]))
         return
     yield _in_list(place)
+    keys = next((keys for keys in _INHERITED if place[0] in keys), ())
     for at, section in enumerate(file.scenarios or ()):
-        if place[0] in _INHERITED and getattr(section, str(place[0])) is None:
+        if keys and all(getattr(section, key) is None for key in keys):
             yield ("scenarios", at, *_in_list(place))
 
 
-_INHERITED = ("persona", "personas")
+_INHERITED = (("persona", "personas"), ("load",))
+"""What is shown in each scenario as well: it has the plan's where it has none of these of its own."""
 
 
 def _in_list(place: Steps) -> Steps:

@@ -50,7 +50,7 @@ class Overrides:
             changed["seed"] = self.seed
         if self.thresholds:
             changed["thresholds"] = self._thresholds(changed.get("thresholds") or {})
-        told = list(self._for_one_load()) if changed.get("scenarios") else list(self._for_a_soak(changed.get("load")))
+        told = list(self._for_one_load() if changed.get("scenarios") else self._for_a_soak(changed.get("load")))
         if told:
             raise Faulty(told)
         load = changed.get("load") or {}
@@ -65,6 +65,8 @@ class Overrides:
         return {**known, "file": path} if isinstance(known, dict) and "file" in known else path
 
     def _for_one_load(self) -> Iterator[Fault]:
+        if self.soak is not None:
+            yield Fault("scenarios", f"{_TO_SOAK}; got scenarios with loads of their own: use run for them")
         given = {
             "--concurrency": self.concurrency,
             "--simulations": self.simulations,
@@ -80,13 +82,13 @@ class Overrides:
                 yield Fault("", f"expected no {option}, since the plan has scenarios of their own; change it there")
 
     def _for_a_soak(self, load: Any) -> Iterator[Fault]:
-        if self.soak is None or not isinstance(load, dict):
+        if self.soak is None or not isinstance(load, dict | None):
             return
-        shape = "arrival_rate" if self.rate is not None else shape_of(load)
-        if shape not in ("simulations", "constant", "soak"):
-            yield Fault(
-                "load", f"expected a load of so many at once, to soak an agent with; got {shape}: use run for it"
-            )
+        shape = "arrival_rate" if self.rate is not None else shape_of(load or {})
+        if shape in ("arrival_rate", "ramp", "ramping_arrival_rate"):
+            yield Fault("load", f"{_TO_SOAK}; got {shape}: use run for it")
+        elif self.duration_s is None and (self.simulations is not None or not (load or {}).get("duration")):
+            yield Fault("load.duration", "expected how long to soak; got nothing: give --duration, such as 8h")
 
     def _thresholds(self, known: Any) -> Any:
         if not isinstance(known, dict):
@@ -101,7 +103,7 @@ class Overrides:
         changed = dict(load)
         if self.rate is not None:
             is_open = shape_of(load) == "arrival_rate"
-            kept: tuple[str, ...] = ("duration", "spacing", "when_full") if is_open else ("duration",)
+            kept = ("duration", "concurrency", "spacing", "when_full") if is_open else ("duration",)
             changed = {"rate": self.rate} | {key: load[key] for key in kept if load.get(key) is not None}
         if self.concurrency is not None:
             changed["concurrency"] = self.concurrency
@@ -118,6 +120,9 @@ class Overrides:
         ends = {"simulations": self.simulations, "duration": self.duration_s}
         rest = {key: value for key, value in changed.items() if key not in ends}
         return rest | {key: value for key, value in ends.items() if value is not None}
+
+
+_TO_SOAK = "expected one load of so many at once, to soak an agent with"
 
 
 def plan_from_agent(agent: Path, test_set: Path | None = None, **sections: Any) -> dict[str, Any]:

@@ -1,22 +1,32 @@
 """Whether this machine has room for a plan, before anything is dialled."""
 
+from collections.abc import Sequence
+
 from coval_load.engine.before_start import check_before_start
-from coval_load.engine.shapes.interface import OpenShape
+from coval_load.engine.shapes.interface import ClosedShape
 from coval_load.faults import Fault
-from coval_load.plans.plan import Plan
+from coval_load.plans.plan import Plan, PlannedScenario
 
 
 def check_room(plan: Plan) -> tuple[list[Fault], list[str]]:
-    """Faults of a plan that this machine has no room for, and notes on what comes close."""
+    """Faults of a plan that this machine has no room for, and notes on what comes close to it, or may do.
+
+    What a closed load takes by itself is needed for sure. Scenarios may follow each other, and an open load may
+    stay far below its cap: what they take together is only noted.
+    """
+    alone = [_check(plan, [one], is_a_cap=False) for one in plan.scenarios if isinstance(one.shape, ClosedShape)]
+    faults = dict.fromkeys(fault for found, _ in alone for fault in found)
+    return list(faults), _check(plan, plan.scenarios, is_a_cap=True)[1]
+
+
+def _check(plan: Plan, scenarios: Sequence[PlannedScenario], *, is_a_cap: bool) -> tuple[list[Fault], list[str]]:
     per_agent: dict[str, int] = {}
-    for scenario in plan.scenarios:
+    for scenario in scenarios:
         for agent in scenario.agents:
-            limit = plan.limits.per_agent.get(agent.name)
-            most = scenario.shape.most_at_once
-            per_agent[agent.name] = per_agent.get(agent.name, 0) + (most if limit is None else min(limit, most))
-    limited = {name: min(most, plan.limits.per_agent.get(name) or most) for name, most in per_agent.items()}
-    peak = min(sum(limited.values()), sum(scenario.shape.most_at_once for scenario in plan.scenarios))
-    # Scenarios may follow each other, and an open load may stay far below its cap.
-    is_a_cap = len(plan.scenarios) > 1 or any(isinstance(one.shape, OpenShape) for one in plan.scenarios)
-    recordings = peak if plan.recording.audio == "all" else 0
+            per_agent[agent.name] = per_agent.get(agent.name, 0) + scenario.shape.most_at_once
+    limits = plan.limits.per_agent
+    limited = {name: min(most, limits.get(name) or most) for name, most in per_agent.items()}
+    peak = min(sum(limited.values()), sum(scenario.shape.most_at_once for scenario in scenarios))
+    audio = plan.recording.audio
+    recordings = min(audio, peak) if isinstance(audio, int) else peak if audio == "all" else 0
     return check_before_start(limited, peak, peak_is_a_cap=is_a_cap, recordings=recordings)

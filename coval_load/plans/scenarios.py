@@ -160,10 +160,9 @@ def choice_faults(file: PlanFile, loaded: Sequence[LoadedPart]) -> Iterator[Faul
         load = (section.load if section else None) or file.load
         if one.test_set is not None:
             yield from case_faults(one.test_set, kind)
-        if kind == "weighted":
-            if getattr(load, "iterations", None) is not None:
-                message = "expected simulations where cases are drawn by weight, as no pass has an end; got iterations"
-                yield Fault(f"{one.part.path('load')}.iterations", message)
+        if kind == "weighted" and getattr(load, "iterations", None) is not None:
+            message = "expected simulations where cases are drawn by weight, as no pass has an end; got iterations"
+            yield Fault(f"{one.part.path('load')}.iterations", message)
 
 
 def personas_written(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
