@@ -111,6 +111,7 @@ def watched(ensemble: Ensemble) -> Watch:
                 response_latency_p50_s=results.percentile(metrics.RESPONSE_LATENCY, 50),
                 response_latency_p95_s=results.percentile(metrics.RESPONSE_LATENCY, 95),
                 send_lateness_p99_s=results.percentile(metrics.SEND_LATENESS, 99),
+                dropped=results.counted(metrics.DROPPED),
             )
 
         await show_progress(snapshot, sys.stderr, plain=not in_colour(sys.stderr))

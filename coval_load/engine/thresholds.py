@@ -44,7 +44,6 @@ WITHOUT_LABELS = metrics.OF_THE_GENERATOR | {metrics.ROWS_LOST, metrics.SAMPLES_
 """What is the generator's own: it belongs to no agent, scenario, test case or persona."""
 
 
-
 def percent_of(aggregate: str) -> float | None:
     """95.0 for `p95`, 99.9 for `p99.9`, up to `p100`; None for what is no percentile."""
     found = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]{1,6})?)", aggregate)
@@ -113,6 +112,7 @@ class Judged:
             "passed": self.passed,
             "abort_on_fail": self.threshold.abort_on_fail,
             "aborted": aborted,
+            "reason": self.reason,
         }
 
 

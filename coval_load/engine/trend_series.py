@@ -30,7 +30,10 @@ class Latency:
 
 @attrs.frozen
 class Point:
-    """One stretch of a run, in seconds since its start. `ended` are simulations that completed or failed."""
+    """One stretch of a run, in seconds since its start. `ended` are simulations that completed or failed.
+
+    `running` is how many ran at its end; of points that were joined, the mean.
+    """
 
     start_s: float
     end_s: float
@@ -38,6 +41,7 @@ class Point:
     ended: int
     failed: int
     rss_bytes: float | None
+    running: float | None = None
 
     @property
     def t(self) -> float:
@@ -55,14 +59,15 @@ class Point:
             latencies,
             self.ended + later.ended,
             self.failed + later.failed,
-            _mean(self, later),
+            _mean((self.rss_bytes, self), (later.rss_bytes, later)),
+            _mean((self.running, self), (later.running, later)),
         )
 
 
-def _mean(one: Point, other: Point) -> float | None:
-    known = [(point.rss_bytes, point.end_s - point.start_s) for point in (one, other) if point.rss_bytes is not None]
+def _mean(*values: tuple[float | None, Point]) -> float | None:
+    known = [(value, point.end_s - point.start_s) for value, point in values if value is not None]
     seconds = sum(weight for _, weight in known)
-    return sum(rss * weight for rss, weight in known) / seconds if seconds else None
+    return sum(value * weight for value, weight in known) / seconds if seconds else None
 
 
 def _asked(names: Iterable[str]) -> frozenset[str]:
@@ -124,4 +129,5 @@ class Series:
             ended=counts[metrics.COMPLETED] + failed,
             failed=failed,
             rss_bytes=row["generator"]["rss_bytes"],
+            running=row.get("running"),
         )

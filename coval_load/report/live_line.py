@@ -22,7 +22,7 @@ class Progress:
     """How a run is going; times in seconds, percentiles None where nothing was measured yet.
 
     `total` is how many simulations there will be and `duration_s` how long the run may take; None where
-    the plan does not say.
+    the plan does not say. `dropped` simulations were due and left out, as an open load may ask.
     """
 
     running: int
@@ -35,6 +35,7 @@ class Progress:
     response_latency_p50_s: float | None = None
     response_latency_p95_s: float | None = None
     send_lateness_p99_s: float | None = None
+    dropped: int = 0
 
 
 def render(progress: Progress, width: int, colour: bool) -> str:
@@ -44,7 +45,9 @@ def render(progress: Progress, width: int, colour: bool) -> str:
         clock(progress.elapsed_s) + _of(progress),
         f"{done:,}" + (f"/{progress.total:,}" if progress.total else "") + " done",
         f"{progress.failed:,} failed",
-        f"{progress.running:,} running" + (f" {progress.queued:,} queued" if progress.queued else ""),
+        f"{progress.running:,} running"
+        + (f" {progress.queued:,} queued" if progress.queued else "")
+        + (f" {progress.dropped:,} dropped" if progress.dropped else ""),
     ]
     if progress.response_latency_p50_s is not None:
         low, high = duration(progress.response_latency_p50_s), duration(progress.response_latency_p95_s)

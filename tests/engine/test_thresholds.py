@@ -207,10 +207,11 @@ def test_a_row():
         "passed": False,
         "abort_on_fail": True,
         "aborted": True,
+        "reason": "expected p95 < 1.0; got no value: nothing was measured for response_latency{agent=support}",
     }
     results.account(Labels(agent="support")).record("response_latency", 0.5)
     row = judge(threshold, results, 10).row()
-    assert (row["value"], row["passed"], row["aborted"]) == (0.5, True, False)
+    assert (row["value"], row["passed"], row["aborted"], row["reason"]) == (0.5, True, False, "got 0.5 s")
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,12 @@ def test_a_line_early_and_late():
     )
 
 
+def test_what_was_dropped_stands_beside_what_waits():
+    line = render(attrs.evolve(LATE, dropped=1234), 200, colour=False)
+    assert " · 50 running 3 queued 1,234 dropped · " in line
+    assert "dropped" not in render(LATE, 200, colour=False)
+
+
 def test_failures_are_red():
     assert " · \x1b[31m2 failed\x1b[0m · " in render(LATE, 200, colour=True)
     assert "\x1b" not in render(EARLY, 200, colour=True)
