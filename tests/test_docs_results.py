@@ -23,6 +23,7 @@ from coval_load.engine.run_folder import create
 from coval_load.engine.timeline import merge_interval
 from coval_load.engine.trend_series import Series
 from coval_load.engine.verdict import Evidence, verdict
+from coval_load.report.summary_text import summary_text
 
 DOCS = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
 SCHEMAS = Path(coval_load.report.__file__).parent / "schemas"
@@ -89,6 +90,35 @@ def test_the_shell_in_the_documentation_runs(sample_run):
 def test_the_examples_in_the_documentation_fit_their_schemas(name):
     (example,) = blocks(f"json {name}")
     jsonschema.validate(json.loads(example), schema(name))
+
+
+def test_the_example_of_a_summary_fits_its_schema_and_every_field_of_it_is_explained():
+    (example,) = blocks("json summary")
+    jsonschema.validate(Results().summary() | json.loads(example), schema("summary"))
+    section = DOCS.split("\n## `summary.json`\n")[1].split("\n## ")[0]
+    for field in (*schema("summary")["properties"], *schema("summary")["$defs"]["point"]["properties"]):
+        assert f"`{field}`" in section or f'"{field}"' in section
+
+
+def test_the_printed_summary_in_the_documentation_is_what_is_printed():
+    """Each line of a kind is made here as the documentation has it."""
+    (shown,) = blocks("text printed")
+    (example,), (drifted,) = blocks("json summary"), blocks("json drift")
+    results = Results()
+    for name, amount in (("completed", 468), ("failed", 12), ("offered", 960), ("started", 480), ("dropped", 480)):
+        results.count(name, amount)
+    results.count(metrics.TURNS, 1404)
+    rows = json.loads(example)["thresholds"]
+    rows.append(rows[0] | {"metric": "dropped", "threshold": "rate < 5%", "value": 0.5, "unit": "1", "passed": False})
+    points = [{"at": 3200.0 * at, "response_latency_p95": 0.61 + 0.02525 * (at - 1)} for at in range(1, 10)]
+    summary = results.summary() | json.loads(example) | {"thresholds": rows, "drift": json.loads(drifted)}
+    load = {"shape": "arrival_rate", "rate": 2 / 60, "duration": 28800.0}
+    times = {"started": "2026-03-04T12:00:00Z", "ended": "2026-03-04T20:00:04Z"}
+    run = {"name": "pizza line", "plan": {"load": load}, "exit_code": 99, **times}
+    text = summary_text(summary | {"over_time": points}, run, False, "coval-runs/20260304T120000Z-pizza-line")
+    made_elsewhere = ("response_latency  ", "      ", "this run", "  31%", "     12", "        No")
+    for line in shown.splitlines():
+        assert line in text.splitlines() or line.startswith(made_elsewhere)
 
 
 def test_the_turns_in_the_documentation_fit_the_schema():

@@ -6,7 +6,7 @@ from typing import Any
 from coval_load.engine import metrics
 from coval_load.report.paint import Paint
 from coval_load.report.summary_parts.text import cut_off, wrapped
-from coval_load.report.units import duration
+from coval_load.report.units import duration, many
 
 MOST_NOTES = 20
 
@@ -35,6 +35,8 @@ def generator(summary: Mapping[str, Any], paint: Paint) -> Iterator[str]:
     first, *others = wrapped(verdict + _pace(found, measured), indent="", hanging="  ")
     yield paint(verdict, colour) + first.removeprefix(verdict)
     yield from others
+    if found.get("dropped") or found.get("never_started"):
+        yield f"  {found['started']:,} of the {many(found['offered'], 'simulation')} due were started"
     for reason in found["reasons"]:
         yield from wrapped(reason, indent="  ")
 
@@ -48,8 +50,6 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
         said.append(f"the generator woke {duration(lag['p99'])} late (p99)")
     if found.get("cpu_share") is not None:
         said.append(f"CPU at {found['cpu_share']:.0%}")
-    if found.get("dropped") or found.get("never_started"):
-        said.append(f"{found['started']:,} of {found['offered']:,} due were started")
     return ": " + ", ".join(said) if said else ""
 
 

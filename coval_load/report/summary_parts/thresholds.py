@@ -11,6 +11,7 @@ from coval_load.report.units import many
 MOST = 20
 
 _WORDS = {True: ("ok     ", "green"), False: ("CROSSED", "red")}
+_IN_MS_BELOW_S = 0.1
 _HANGING = " " * 10
 _LIMIT = re.compile(r"(-?[0-9.]+)([a-z%]*)$")
 _UNITS = {
@@ -53,8 +54,9 @@ def figure(value: float, unit: str, expression: str) -> str:
     found = _LIMIT.search(expression)
     limit, of_limit = (float(found[1]), found[2]) if found else (None, "")
     scale, suffix = 1.0, _UNITS.get(unit, f" {unit}")
-    if unit == "s" and of_limit == "ms":
+    if unit == "s" and (of_limit == "ms" or value < _IN_MS_BELOW_S):
         scale, suffix = 1e3, " ms"
+        limit = limit if limit is None or of_limit == "ms" else limit * 1e3
     elif unit == "1/h" or (unit == "1" and expression.startswith("rate")):
         # A share may be written 0.01 as well as 1%: people read percents.
         scale, suffix = 100.0, " % an hour" if unit == "1/h" else " %"
