@@ -85,7 +85,7 @@ class Overrides:
         if self.soak is None or not isinstance(load, dict | None):
             return
         shape = "arrival_rate" if self.rate is not None else shape_of(load or {})
-        if shape in ("arrival_rate", "ramp", "ramping_arrival_rate"):
+        if shape not in ("simulations", "constant", "soak"):
             yield Fault("load", f"{_TO_SOAK}; got {shape}: use run for it")
         elif self.duration_s is None and (self.simulations is not None or not (load or {}).get("duration")):
             yield Fault("load.duration", "expected how long to soak; got nothing: give --duration, such as 8h")

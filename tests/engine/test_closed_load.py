@@ -280,9 +280,9 @@ def test_each_is_started_or_never_and_once(shape, seconds, end, limits, done, el
 
 
 def allowed(shape, ran, at):
-    """The level, or as many as still finish what they began at a higher one: at most the highest since then."""
+    """The level, or a higher one at which those that run now were offered: they may have waited for the agent."""
     running = [row for row in ran.rows if row["started_at"] is not None and row["started_at"] <= at < row["ended_at"]]
-    since = min((row["started_at"] for row in running), default=at) - 1e-9
+    since = min((row["scheduled_at"] for row in running), default=at) - 1e-9
     levels = [*shape.levels, (math.inf, 0)]
     return max(now for (begins, now), (ends, _) in itertools.pairwise(levels) if begins <= at + 1e-9 and ends >= since)
 
