@@ -35,6 +35,7 @@ from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
 from coval_load.engine.reactor import Reactor, open_reactor
+from coval_load.engine.over_time import over_time
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, read_rows
@@ -267,7 +268,7 @@ class _Run:
         summary = self.results.summary()
         elapsed_s = self.ended_at - self.began_at
         rows = judged_thresholds(plan.thresholds, self.results, elapsed_s, drifted, self.aborted)
-        summary |= {"thresholds": rows, "drift": drifted}
+        summary |= {"thresholds": rows, "drift": drifted, "over_time": over_time(self.series)}
         exit_code = exit_code_of(summary, self.interrupted, accept_invalid=plan.accept_invalid)
         run = self.folder.finish(summary, datetime.now(UTC), exit_code)
         if self.folder.fault is not None:

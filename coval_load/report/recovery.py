@@ -10,6 +10,7 @@ import orjson
 
 from coval_load.engine.drift import drift
 from coval_load.engine.labels import Selector
+from coval_load.engine.over_time import over_time
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import read_rows
 from coval_load.engine.timeline import merge_interval
@@ -92,7 +93,7 @@ def _summary_of_rows(folder: Path) -> dict[str, Any]:
     summary = results.summary()
     begins, ends = plateau.window()
     drifted = drift(series, steady_from_s=begins, steady_until_s=ends)
-    return summary | {"error_examples": settled.examples, "drift": drifted}
+    return summary | {"error_examples": settled.examples, "drift": drifted, "over_time": over_time(series)}
 
 
 def _read_timeline(path: Path, results: Results, series: Series, plateau: _Plateau) -> float:
