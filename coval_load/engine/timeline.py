@@ -16,6 +16,7 @@ from coval_load.engine.verdict import verdict
 from coval_load.engine.vitals import Vitals
 
 EVERY_S = 10.0
+_SHORTEST_S = 1e-6
 
 _AT_WORST = (
     "busiest_cpu_share",
@@ -63,7 +64,7 @@ async def keep_timeline(
                 write(await look.row(trio.current_time() - origin, gauge()))
     finally:
         at = trio.current_time() - origin
-        if at > look.at:
+        if at - look.at >= _SHORTEST_S:
             with trio.CancelScope(shield=True):
                 write(await look.row(at, gauge()))
 
@@ -105,6 +106,7 @@ class _Ledger:
     """What a tally held when it was looked at last: counts, and one mark for each metric."""
 
     _tally: Tally
+    _scratch: Distribution
     _counts: dict[str, int] = attrs.field(factory=dict, init=False)
     _errors: dict[str, int] = attrs.field(factory=dict, init=False)
     _seen: dict[str, _Seen] = attrs.field(factory=dict, init=False)
@@ -142,7 +144,7 @@ class _Ledger:
         count = distribution.count
         if (count, distribution.clamped) == (seen.count, seen.clamped):
             return None
-        interval = distribution.since(seen.mark)
+        interval = distribution.since(seen.mark, self._scratch)
         self._seen[name] = _Seen(count, distribution.clamped, distribution.mark())
         return interval
 
@@ -170,6 +172,7 @@ class _Look:
     _results: Results
     at: float
     _ledgers: dict[int, _Ledger] = attrs.field(factory=dict, init=False)
+    _scratch: Distribution = attrs.field(factory=Distribution, init=False)
     _vitals: Vitals = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -210,7 +213,7 @@ class _Look:
         # By identity: tallies compare by what they hold. Results never drops one, so an id stays its own.
         known = self._ledgers.get(id(tally))
         if known is None:
-            known = self._ledgers[id(tally)] = _Ledger(tally)
+            known = self._ledgers[id(tally)] = _Ledger(tally, self._scratch)
         return known
 
     def _generator(self) -> dict[str, Any]:

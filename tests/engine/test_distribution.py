@@ -83,3 +83,17 @@ def test_histograms_of_another_range_are_refused():
     encoded = {"histogram": other.encode(), "count": 1, "min": 7e-6, "mean": 7e-6, "max": 7e-6}
     with pytest.raises(ValueError, match="expected a histogram of 1 to 3600000000 with 3 digits"):
         Distribution().merge(encoded)
+
+
+@given(st.lists(st.floats(1e-6, 3600), max_size=50), st.lists(st.floats(1e-6, 3600), max_size=50))
+def test_an_interval_that_is_put_into_a_used_one_is_as_in_a_new_one(before, after):
+    distribution, used = Distribution(), Distribution()
+    used.record_many([1.0, 7200.0])
+    distribution.record_many(before)
+    mark = distribution.mark()
+    distribution.record_many(after)
+    new = distribution.since(mark)
+    assert distribution.since(mark, used) is used
+    assert (used.count, used.clamped) == (new.count, new.clamped)
+    if after:
+        assert used.summary() == new.summary()
