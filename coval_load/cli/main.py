@@ -10,6 +10,7 @@ import click
 from coval_load import __version__
 from coval_load.cli.check import check
 from coval_load.cli.demo import demo
+from coval_load.cli.output import lead_nowhere
 from coval_load.cli.plan import plan
 from coval_load.cli.report import report
 from coval_load.cli.run import run
@@ -52,8 +53,13 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read our output has gone; there is no one left to tell, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    finally:
+        # Whoever read our output may have gone; there is no one left to tell, and it must not change the exit code.
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                lead_nowhere(stream)

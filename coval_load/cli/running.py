@@ -13,13 +13,14 @@ import orjson
 import trio
 
 from coval_load.cli.overrides import Asked
+from coval_load.cli.output import say
 from coval_load.cli.preparing import in_colour, prepare, refuse
 from coval_load.engine import metrics
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, create, reopen
 from coval_load.engine.runner import Runner
 from coval_load.faults import Fault, Faulty
-from coval_load.plans.ending import duration_of, total_of
+from coval_load.plans.ending import EXIT_INTERRUPTED, duration_of, total_of
 from coval_load.plans.launch import Finished, Watch, run_plan
 from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.resuming import Earlier, check_same, read_earlier, read_run
@@ -50,10 +51,17 @@ def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: 
         check_same(folder, run, ensemble.plan.masked())
         reopened = reopen(folder, run)
         reopened.hold()
-        earlier = read_earlier(folder, run)
+        earlier = read_earlier(folder, run, ensemble.plan.thresholds)
     except (Faulty, ValueError) as error:
         refuse(error if isinstance(error, Faulty) else Faulty([Fault("--resume", str(error))]))
-    click.echo(f"going on after {clock(earlier.elapsed_s)}, with what is left", err=True)
+    if earlier.leaves(ensemble.plan):
+        say(sys.stderr, f"going on after {clock(earlier.elapsed_s)}, with what is left\n")
+    else:
+        say(sys.stderr, f"nothing is left: the run was over after {clock(earlier.elapsed_s)}\n")
+        if earlier.is_whole and run.get("exit_code") not in (None, EXIT_INTERRUPTED):
+            whole = Finished(earlier.summary, run, run["exit_code"])
+            print_summary(whole, reopened, as_json=as_json)
+            return whole.exit_code
     finished = trio.run(partial(_run, ensemble, reopened, earlier=earlier))
     print_summary(finished, reopened, as_json=as_json)
     return finished.exit_code
@@ -75,13 +83,15 @@ def open_folder(out: Path | None, name: str) -> RunFolder:
 
 
 def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool) -> None:
-    """With `as_json` JSON alone goes to standard output, and what a person reads to standard error."""
+    """With `as_json` JSON alone goes to standard output, and what a person reads to standard error.
+
+    Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
+    """
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
-    click.echo(text, nl=False, file=stream, color=True)
+    say(stream, text)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(finished.summary, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        say(sys.stdout, orjson.dumps(finished.summary, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 async def _run(

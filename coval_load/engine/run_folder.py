@@ -5,6 +5,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -115,7 +116,9 @@ class RunFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-            raise Faulty([_unusable(self.path, "another process still runs it; end that one first")]) from None
+            raise Faulty(
+                [Fault("", f"expected a run that has ended in {self.path}, but another process still runs it")]
+            ) from None
         except OSError:
             lock.close()  # a file system without locks
             return
@@ -128,10 +131,13 @@ class RunFolder:
             self._lock = None
 
     def resume(self, run: Mapping[str, Any], resumed_utc: datetime) -> None:
-        """Go on with the run whose `run.json` is `run`."""
+        """Go on with the run whose `run.json` is `run`; a `summary.json` of its earlier part is taken away."""
         resumed = [*run.get("resumed", ()), iso_utc(resumed_utc)]
         self._run = {**run, "resumed": resumed, "ended": None, "exit_code": None}
         self._write(self.run_file, self._run)
+        # Should the disk take run.json at the end and no summary, the old one must not pass for the whole run's.
+        with suppress(OSError):
+            self.summary_file.unlink(missing_ok=True)
 
     def finish(self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int) -> dict[str, Any]:
         """Write `summary.json` and the end into `run.json`; returns the latter as written."""
@@ -211,11 +217,16 @@ def iso_utc(moment: datetime) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` with `content`: a reader, or a crash, finds the old file or the new one, whole."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):  # on a full disk what is left of it would take room, too
+            part.unlink(missing_ok=True)
+        raise
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

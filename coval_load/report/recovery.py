@@ -1,7 +1,7 @@
 """The summary of a run from its folder, also of one that was killed before it wrote any."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,20 @@ _UNREADABLE_ROW = (KeyError, TypeError, ValueError, AttributeError, IndexError, 
 
 @attrs.frozen
 class Recovered:
-    """What `summary.json` and `run.json` hold, or would. `is_whole`: the run came to its end and wrote both."""
+    """What `summary.json` and `run.json` hold, or would. `is_whole`: the run came to its end and wrote both; where it
+    did not, `results` has all of `summary`, and `elapsed_s` is up to when it tells, in seconds of the run.
+    """
 
     summary: Mapping[str, Any]
     run: Mapping[str, Any]
     is_whole: bool
+    results: Results | None = None
+    elapsed_s: float = 0.0
 
 
-def recover(folder: Path) -> Recovered:
+def recover(
+    folder: Path, begin: Callable[[Mapping[str, Any], Results], object] | None = None, *, anew: bool = False
+) -> Recovered:
     """The results of the run in `folder`.
 
     Of a run that did not end, simulations, errors and their examples are counted from `simulations.jsonl`, each
@@ -42,13 +48,20 @@ def recover(folder: Path) -> Recovered:
     its last row is added from theirs. Counters of that last stretch are lost; measurements of some milliseconds
     around it may count twice. Files are read line by line, so that memory stays at some bytes for each simulation.
 
+    `begin` gets `run.json` and the empty results, to select what thresholds ask about; it is called only where they
+    are made from rows. `anew`: make them so also of a run that ended.
+
     Error handling: Faulty where `folder` has no run, or a file of it is missing or can't be read.
     """
     run = _json(folder / "run.json", _RUN_HAS)
     summary_file = folder / "summary.json"
-    if run.get("ended") and summary_file.exists():
+    if not anew and run.get("ended") and summary_file.exists():
         return Recovered(_json(summary_file, _SUMMARY_HAS), run, is_whole=True)
-    return Recovered(_summary_of_rows(folder), {"ended": None, "exit_code": None, **run}, is_whole=False)
+    results = Results()
+    if begin is not None:
+        begin(run, results)
+    summary, elapsed_s = _summary_of_rows(folder, results)
+    return Recovered(summary, {"ended": None, "exit_code": None, **run}, False, results, elapsed_s)
 
 
 @attrs.define
@@ -76,8 +89,8 @@ class _Plateau:
         return begins, next(at_s for running, at_s in reversed(self._falling) if running >= enough)
 
 
-def _summary_of_rows(folder: Path) -> dict[str, Any]:
-    results, series, plateau = Results(), Series(), _Plateau()
+def _summary_of_rows(folder: Path, results: Results) -> tuple[dict[str, Any], float]:
+    series, plateau = Series(), _Plateau()
     timeline_until_s = _read_timeline(folder / "timeline.jsonl", results, series, plateau)
     settled = Settled(results, timeline_until_s)
     path = folder / "simulations.jsonl"
@@ -93,7 +106,8 @@ def _summary_of_rows(folder: Path) -> dict[str, Any]:
     summary = results.summary()
     begins, ends = plateau.window()
     drifted = drift(series, steady_from_s=begins, steady_until_s=ends)
-    return summary | {"error_examples": settled.examples, "drift": drifted, "over_time": over_time(series)}
+    until_s = max(settled.last_s, timeline_until_s)
+    return summary | {"error_examples": settled.examples, "drift": drifted, "over_time": over_time(series)}, until_s
 
 
 def _read_timeline(path: Path, results: Results, series: Series, plateau: _Plateau) -> float:

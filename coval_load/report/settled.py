@@ -14,6 +14,7 @@ from coval_load.engine.results import Results
 from coval_load.engine.tally import Account
 
 _PAGE = 4096
+_CHECKS = (metrics.CHECKS_PASSED, metrics.CHECKS_FAILED)
 _STATUSES = (metrics.COMPLETED, metrics.FAILED, metrics.CANCELLED)
 _AT_THE_END = frozenset({metrics.SIMULATION_TIME, metrics.scheduled(metrics.SIMULATION_TIME)})
 """Of what stands once in a row, all else is measured before the conversation."""
@@ -50,6 +51,11 @@ class Settled:
     # One code, from 1, for each number: 4 bytes a simulation, in pages, as numbers need not begin at 0.
     _pages: dict[tuple[str, int], "array[int]"] = attrs.field(factory=dict, init=False)
     _unnumbered: Counter[int] = attrs.field(factory=Counter, init=False)
+    _done_again: Counter[int] = attrs.field(factory=Counter, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        for tally in self._results.tallies():
+            tally.counts.update(dict.fromkeys(_CHECKS, 0))  # rows have all of them
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take in one row; ValueError, KeyError or TypeError where it is none."""
@@ -67,9 +73,16 @@ class Settled:
                 account.record(name, value)
         if kind is not None:
             self.examples.setdefault(kind, str(error["message"]))
+        self._add_checks(row, account)
         self._keep(row, _Ending(account, status, kind, started_s is not None))
         self.rows += 1
         self.last_s = max(self.last_s, ended_s)
+
+    def _add_checks(self, row: Mapping[str, Any], account: Account) -> None:
+        for check in row.get("checks") or ():
+            passed, message = bool(check["passed"]), check.get("message")
+            account.count(metrics.CHECKS_PASSED if passed else metrics.CHECKS_FAILED)
+            self._results.checks.add(_text(row.get("test_case")), str(check["name"]), passed, message)
 
     def _keep(self, row: Mapping[str, Any], ending: _Ending) -> None:
         # By identity: simulations with the same labels share an account.
@@ -86,6 +99,8 @@ class Settled:
         page = self._pages.get(where)
         if page is None:
             page = self._pages[where] = array("I", bytes(_PAGE * array("I").itemsize))
+        if page[number % _PAGE]:
+            self._done_again[page[number % _PAGE]] += 1
         page[number % _PAGE] = code
 
     def _measured_late(self, row: Mapping[str, Any], started_s: float | None) -> Iterator[tuple[str, float]]:
@@ -100,8 +115,9 @@ class Settled:
     def count(self) -> None:
         """Put the counts of the rows in the place of those that the results have from the timeline."""
         for tally in self._results.tallies():
-            tally.counts.update(dict.fromkeys(_STATUSES, 0))
+            tally.counts.update(dict.fromkeys((*_STATUSES, metrics.NEVER_STARTED), 0))
             tally.errors.clear()
+        self._take_back_what_was_done_again()
         times = self._unnumbered.copy()
         for page in self._pages.values():
             times.update(code for code in page if code)
@@ -119,6 +135,13 @@ class Settled:
             # The timeline may know more, which had begun and were never over, or less, which came after its last row.
             for name, amount in seen.get(id(tally), {}).items():
                 tally.counts[name] = max(tally.counts[name], amount)
+
+    def _take_back_what_was_done_again(self) -> None:
+        for code, amount in self._done_again.items():
+            ending = self._endings[code - 1]
+            for tally in ending.account.tallies:
+                for name in (metrics.OFFERED, *((metrics.STARTED,) if ending.started else ())):
+                    tally.counts[name] -= amount
 
     @property
     def simulations(self) -> int:

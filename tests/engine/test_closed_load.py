@@ -181,6 +181,12 @@ def test_the_number_of_simulations_ends_a_ramp():
     assert ran.ended_at < 10
 
 
+def test_those_that_wait_for_an_agent_start_though_no_number_is_left():
+    ran = perform(Simulations(3, 4), lambda number: 1.0, limits={"a": 1})
+    assert sorted(row["started_at"] for row in ran.rows) == [0, 1, 2, 3]
+    assert ran.runner.results.counted(metrics.NEVER_STARTED) == 0
+
+
 def test_a_soak_begins_slowly_and_ends_slowly():
     ran = perform(Soak(5, 100, 10, 20), lambda number: 0.5)
     assert [ran.at_once(at) for at in (0.1, 2.6, 5.1, 7.6, 10.1)] == [1, 2, 3, 4, 5]
