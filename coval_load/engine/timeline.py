@@ -59,6 +59,8 @@ async def keep_timeline(
         while True:
             passed = math.floor((trio.current_time() - origin) / every_s)
             due = max(passed, due) + 1
+            if origin + due * every_s - trio.current_time() < _SHORTEST_S:  # now, but for rounding
+                due += 1
             await trio.sleep_until(origin + due * every_s)
             with trio.CancelScope(shield=True):
                 write(await look.row(trio.current_time() - origin, gauge()))
