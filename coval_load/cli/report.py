@@ -1,14 +1,22 @@
 """`coval-load report`: the summary of a run from its folder."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import attrs
 import click
 import orjson
 
+from coval_load.cli.output import say
 from coval_load.cli.preparing import in_colour
+from coval_load.engine.results import Results
+from coval_load.engine.thresholds import Threshold, prepare
 from coval_load.faults import Faulty
-from coval_load.report.recovery import recover
+from coval_load.plans.ending import judged_thresholds
+from coval_load.plans.thresholds import load_thresholds
+from coval_load.report.recovery import Recovered, recover
 from coval_load.report.summary_text import summary_text
 
 
@@ -20,13 +28,40 @@ def report(folder: Path, as_json: bool) -> None:
 
     Exit codes: 0 it was printed, 2 DIR has no run in it or a file of it can't be read.
     """
+    judging = _Judging()
     try:
-        recovered = recover(folder)
+        recovered = recover(folder, judging.begin)
     except Faulty as faulty:
         raise click.ClickException(str(faulty)) from faulty
+    summary = judging.summary(recovered)
     stream = sys.stderr if as_json else sys.stdout
-    text = summary_text(recovered.summary, recovered.run, in_colour(stream), str(folder))
-    click.echo(text, nl=False, file=stream, color=True)
+    say(stream, summary_text(summary, recovered.run, in_colour(stream), str(folder)))
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(recovered.summary, option=orjson.OPT_INDENT_2) + b"\n")
-        sys.stdout.buffer.flush()
+        say(sys.stdout, orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+@attrs.define
+class _Judging:
+    """Judges the thresholds of a run that did not come to do it itself."""
+
+    _thresholds: tuple[Threshold, ...] = ()
+    _unreadable: bool = False
+
+    def begin(self, run: Mapping[str, Any], results: Results) -> None:
+        """Have `results` keep what the thresholds of the plan in `run.json` ask about."""
+        self._thresholds, faults = load_thresholds(run["plan"].get("thresholds"), "thresholds", {})
+        self._unreadable = bool(faults)
+        prepare(self._thresholds, results)
+
+    def summary(self, recovered: Recovered) -> dict[str, Any]:
+        summary = dict(recovered.summary)
+        results = recovered.results
+        if results is None:
+            return summary
+        drifted = summary["drift"]
+        summary["thresholds"] = judged_thresholds(self._thresholds, results, recovered.elapsed_s, drifted, None)
+        if self._unreadable:
+            summary["notes"] = [*summary["notes"], "not all thresholds of the plan in run.json can be read and judged"]
+        elif self._thresholds:
+            summary["notes"] = [*summary["notes"], "thresholds are judged by what there is, not by the whole run"]
+        return summary

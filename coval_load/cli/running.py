@@ -12,8 +12,8 @@ import click
 import orjson
 import trio
 
-from coval_load.cli.overrides import Asked
 from coval_load.cli.output import say
+from coval_load.cli.overrides import Asked
 from coval_load.cli.preparing import in_colour, prepare, refuse
 from coval_load.engine import metrics
 from coval_load.engine.results import Results
@@ -91,7 +91,7 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool) -> No
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say(stream, text)
     if as_json:
-        say(sys.stdout, orjson.dumps(finished.summary, option=orjson.OPT_INDENT_2).decode() + "\n")
+        say(sys.stdout, orjson.dumps(finished.summary, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 async def _run(

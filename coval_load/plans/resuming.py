@@ -18,7 +18,6 @@ from coval_load.faults import Fault, Faulty
 from coval_load.plans.plan import Plan, PlannedScenario
 from coval_load.report.recovery import recover
 
-
 _RUN_HAS = {"run_id": str, "source": dict, "plan": dict, "name": str, "started": str}
 
 
