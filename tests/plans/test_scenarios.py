@@ -89,6 +89,19 @@ def test_a_pass_is_one_through_the_scenarios_own_agents_and_cases(load):
     assert [scenario.shape for scenario in plan.scenarios] == [Simulations(3, 6), Simulations(3, 10)]
 
 
+def test_a_pass_is_as_long_for_each_agent(load):
+    scenarios = [{"name": "a", "agents": [body(str(number)) for number in range(3)]}]
+    assert load(PLAN | {"scenarios": scenarios}).scenarios[0].shape == Simulations(3, 18)
+
+
+def test_a_caller_of_its_own_is_the_one_that_is_asked_who_begins(load, faults):
+    waits = {"conversation_initiation": "wait_for_user"}
+    silent = {"personas": [{"name": "p", **waits}], "persona": None, "test_set": [{"id": "a", "turns": []}]}
+    assert load(PLAN | silent | {"scenarios": [{"name": "a"}]})
+    told = faults(PLAN | silent | {"scenarios": [{"name": "a"}, {"name": "b", "persona": {}}]})
+    assert [fault.partition(": ")[0] for fault in told] == ["test_set[0].turns"]
+
+
 def test_chance_is_each_scenarios_own(load):
     scenarios = [{"name": name, "test_set": [case(str(n)) for n in range(9)]} for name in "ab"]
     plan = load(PLAN | {"scenarios": scenarios})
@@ -168,6 +181,10 @@ FAULTS = [
     (
         {"scenarios": [{"name": "a", "agents": ["voice.json"]}, {"name": "b", "agents": ["voice.json"]}]},
         ["test_set[0].turns[0]: expected audio", "test_set[1].turns[0]: expected audio"],
+    ),
+    (
+        {"scenarios": [{"name": "a"}, {"name": "b", "agents": ["voice.json"]}], "test_set": [case("a")]},
+        ["test_set[0].turns[0]: expected audio"],
     ),
     (
         {"agents": None, "scenarios": [{"name": "a"}, {"name": "b", "agents": ["chat.json"]}]},
@@ -309,6 +326,15 @@ def test_what_a_scenario_has_of_its_own_is_not_masked_for_the_plans_sake(load):
     scenarios = [{"name": "a", "personas": [{"name": "mine"}]}, {"name": "b"}]
     shown = load(PLAN | {"persona": {"name": "${X}"}, "scenarios": scenarios}, environ={"X": "Z"}).masked()
     assert [one["personas"][0]["name"] for one in shown["scenarios"]] == ["mine", "***"]
+
+
+def test_variables_of_a_scenarios_agents_are_the_agents_own(load, faults):
+    scenarios = [{"name": "a", "agents": [body("mine", authorization_header="Bearer ${X}")]}]
+    shown = load(PLAN | {"scenarios": scenarios}, environ={"X": "Z"}).masked()
+    assert shown["scenarios"][0]["agents"] == [shown["agents"][0]["name"]] == ["mine"]
+    assert shown["agents"][0]["metadata"]["authorization_header"] == "***"
+    (fault,) = faults(PLAN | {"scenarios": scenarios})
+    assert fault.startswith("scenarios[0].agents[0].metadata.authorization_header: expected the environment variable X")
 
 
 JSON = st.recursive(
