@@ -18,9 +18,9 @@ from frames import start_echo
 
 from coval_load.actors.protocols import known_protocols
 from coval_load.engine.run_folder import create
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
+from coval_load.plans.rehearsal import Ensemble
 
 
 def plan(endpoint: str, ca_file: str, simulations: int, turns: int) -> dict:

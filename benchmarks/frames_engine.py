@@ -20,9 +20,9 @@ from coval_load.actors.protocols import known_protocols
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.engine import metrics
 from coval_load.engine.run_folder import create
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
+from coval_load.plans.rehearsal import Ensemble
 
 SETTLE_S = 2.0
 

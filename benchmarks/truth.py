@@ -22,10 +22,10 @@ import trio
 from coval_load.actors.protocols import known_protocols
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.engine.run_folder import create, read_rows
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
 from coval_load.plans.overrides import Overrides
+from coval_load.plans.rehearsal import Ensemble
 from coval_load.reference.model_types import CHAT, CHAT_WEBSOCKET, VOICE
 from coval_load.reference.process import start_reference_agent
 

@@ -25,9 +25,9 @@ from truth import stamped_latencies
 from coval_load.actors.protocols import known_protocols
 from coval_load.engine.run_folder import create, read_rows
 from coval_load.limits import parse_duration
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
+from coval_load.plans.rehearsal import Ensemble
 from coval_load.reference.model_types import CHAT
 from coval_load.reference.process import start_reference_agent
 

@@ -73,7 +73,8 @@ async def follow(command: str, folder: Path, agent, body: dict) -> Done:
     (folder / "plan.yaml").write_text(PLAN)
     words = shlex.split(command)
     assert words[0] == "coval-load"
-    own = ["--allow-private", "--ca-file", str(agent.ca_file), *([*SHORT, "--accept-invalid"] if words[1] == "run" else ())]
+    own = ["--allow-private", "--ca-file", str(agent.ca_file)]
+    own += [*SHORT, "--accept-invalid"] if words[1] == "run" else []
     done = await trio.run_process(
         [COVAL_LOAD, *words[1:], *own],
         cwd=folder,

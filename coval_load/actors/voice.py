@@ -302,8 +302,8 @@ class VoiceConversation:
         took_s = max(reply.ended_at - reply.arrived_at, 0.1)
         if not self.paced and heard_s > _BURST_AUDIO_S and heard_s > _BURST_FACTOR * took_s:
             self.simulation.services.results.note(
-                f"{self.simulation.identity.agent}: audio arrived faster than real time and pace_inbound_binary_audio is off, "
-                "so arrival counts as hearing and callers answer early: set it to true to play the audio out"
+                f"{self.simulation.identity.agent}: audio arrived faster than real time and "
+                "pace_inbound_binary_audio is off, so arrival counts as hearing and callers answer early: set it to true to play the audio out"
             )
 
     def _note_gaps(self, reply: Reply) -> None:
@@ -313,8 +313,8 @@ class VoiceConversation:
         counted = reply.arrived_at >= self._bytes_since
         if counted and spoke_s > _GAPS_SPEECH_S and heard_s < _GAPS_FACTOR * spoke_s:
             self.simulation.services.results.note(
-                f"{self.simulation.identity.agent}: its audio had gaps, with a third or more of a turn missing: if it speaks in "
-                "real time, check receive_sample_rate_hertz and receive_audio_channels"
+                f"{self.simulation.identity.agent}: its audio had gaps, with a third or more of a turn missing: "
+                "if it speaks in real time, check receive_sample_rate_hertz and receive_audio_channels"
             )
 
     def finished(self, now: float) -> None:

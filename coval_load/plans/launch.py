@@ -34,8 +34,8 @@ from coval_load.engine.http_pool import HttpPool, Recycling, open_pool
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
-from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.over_time import over_time
+from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, read_rows

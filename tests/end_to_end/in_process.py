@@ -22,9 +22,9 @@ import trio_websocket
 from coval_load.actors.protocols import known_protocols, template_faults
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.engine.run_folder import create, read_rows
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
+from coval_load.plans.rehearsal import Ensemble
 
 CHAT = "MODEL_TYPE_CHAT_WEBSOCKET"
 VOICE = "MODEL_TYPE_WEBSOCKET"

@@ -23,7 +23,10 @@ CLASSES = {
     name: cls
     for module in (schema, check_schema, load_schema)
     for name, cls in vars(module).items()
-    if name not in ("RegularExpression", "Rate", "WithShape") and isinstance(cls, type) and attrs.has(cls) and cls.__module__ == module.__name__
+    if name not in ("RegularExpression", "Rate", "WithShape")
+    and isinstance(cls, type)
+    and attrs.has(cls)
+    and cls.__module__ == module.__name__
 } | {"Targets": Targets}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "CHAT_KEY", "OPENAI_API_KEY", "CLIENT_SECRET"), "sesame")
