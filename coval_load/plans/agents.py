@@ -1,5 +1,6 @@
 """The agents of a plan, each from a file or inline."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -52,7 +53,7 @@ class AgentLoader:
                     self._bodies[where] = self._load(entry, None, where)
                 loaded.append(self._bodies[where])
             elif isinstance(entry, str):
-                file = (folder / entry).absolute()
+                file = Path(os.path.normpath(folder / entry)).absolute()
                 loaded.append(self._load_once(file, seen[file], f"{path}[{at}]"))
                 seen[file] += 1
         return Loaded(
