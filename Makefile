@@ -36,6 +36,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/truth.py
 	$(BIN)/python benchmarks/http_clients.py
 	$(BIN)/python benchmarks/turns.py
+	$(BIN)/python benchmarks/arrivals.py
+	$(BIN)/python benchmarks/virtual_week.py
+	$(BIN)/python benchmarks/memory.py
 
 build: $(STAMP)
 	$(BIN)/python -m build --no-isolation
