@@ -92,24 +92,42 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*arguments, cwd, env=None):
-    """The command while it runs; killed with its children if it is left running."""
+async def running(*arguments, cwd, env=None, within_s=PATIENCE_S, **how):
+    """The command while it runs; killed if it is left running.
+
+    Whatever the block waits for, it does not wait longer than `within_s`: what it waits for may never come, as where
+    the command has ended. `how` goes to `subprocess.Popen`.
+    """
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, **how}
     process = await trio.lowlevel.open_process(
-        [COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**(env or {})),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+        [COMMAND, *map(str, arguments)], cwd=cwd, env=environment(**(env or {})), start_new_session=True, **streams
     )
+    command = Running(process)
     try:
-        yield Running(process)
+        with trio.move_on_after(within_s) as patience:
+            yield command
     finally:
-        with trio.CancelScope(shield=True):
-            if process.returncode is None:
+        with trio.move_on_after(PATIENCE_S, shield=True):
+            ended_with = process.returncode
+            if ended_with is None:
                 process.kill()
             await process.wait()
-            await process.stderr.aclose()
+            if process.stderr is not None:
+                if patience.cancelled_caught:
+                    command.err += (await read_all(process.stderr)).decode(errors="replace")
+                await process.stderr.aclose()
+    if patience.cancelled_caught:
+        how_it_stood = "it still ran" if ended_with is None else f"it had ended with {ended_with}"
+        raise AssertionError(f"the test still waited after {within_s} s; {how_it_stood}; it said: {command.err}")
+
+
+async def read_all(stream):
+    """What is left in a pipe, as far as it comes within a second: a child may hold the other end."""
+    data = b""
+    with trio.move_on_after(1):
+        async for piece in stream:
+            data += piece
+    return data
 
 
 @attrs.define
