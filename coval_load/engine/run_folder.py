@@ -139,10 +139,17 @@ class RunFolder:
         with suppress(OSError):
             self.summary_file.unlink(missing_ok=True)
 
-    def finish(self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int) -> dict[str, Any]:
-        """Write `summary.json` and the end into `run.json`; returns the latter as written."""
+    def finish(
+        self, summary: Mapping[str, Any], ended_utc: datetime, exit_code: int, *, unwritten: int | None = None
+    ) -> dict[str, Any]:
+        """Write `summary.json` and the end into `run.json`; returns the latter as written.
+
+        `unwritten` is what the process exits with where the disk does not take the summary.
+        """
         self.fault = None
         self._write(self.summary_file, dict(summary))
+        if self.fault is not None and unwritten is not None:
+            exit_code = unwritten
         self._run |= {"ended": iso_utc(ended_utc), "exit_code": exit_code}
         self._write(self.run_file, self._run)
         return dict(self._run)

@@ -1,7 +1,7 @@
 """`timeline.jsonl`: what each interval of a run added, so that a run that is killed leaves its measurements too."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -71,6 +71,25 @@ async def keep_timeline(
                 write(await look.row(at, gauge()))
 
 
+def begin_interval(results: Results, at: float) -> Callable[[float, tuple[int, int]], dict[str, Any]]:
+    """From `at` on, in seconds of the run, look at what is added to `results`.
+
+    The function returned makes one row of it, given the end of the interval and what `gauge()` would give. It takes
+    as long as it takes: for when no simulations run.
+    """
+    look = _Look(results, at)
+
+    def end(at: float, gauged: tuple[int, int]) -> dict[str, Any]:
+        steps = look.steps(at, gauged)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as over:
+                return dict(over.value)
+
+    return end
+
+
 def merge_interval(results: Results, row: Mapping[str, Any]) -> None:
     """Add one row of `timeline.jsonl`. Selections that `results` does not keep are left out.
 
@@ -122,23 +141,25 @@ class _Ledger:
     def counted(self) -> "_Added":
         """What was counted since the last time, at this instant; `measured` adds the metrics to it."""
         counts, errors = dict(self._tally.counts), dict(self._tally.errors)
+        # Rows can tell of fewer than an earlier process counted: nothing is taken back of what was written then.
         added = _Added(
-            {name: amount - self._counts.get(name, 0) for name, amount in counts.items()},
-            {kind: more for kind, amount in errors.items() if (more := amount - self._errors.get(kind, 0))},
+            {name: max(0, amount - self._counts.get(name, 0)) for name, amount in counts.items()},
+            {kind: more for kind, amount in errors.items() if (more := amount - self._errors.get(kind, 0)) > 0},
         )
         self._counts, self._errors = counts, errors
         return added
 
-    async def measured(self, added: "_Added") -> None:
+    def measured(self, added: "_Added") -> Iterable[None]:
+        """Put the metrics into `added`, with a pause after each that took its time."""
         for name, distribution in list(self._tally.distributions.items()):
             interval = self._interval(name, distribution)
             if interval is None:
                 continue
             added.counts[metrics.SAMPLES_CLAMPED] += interval.clamped
             if interval.count:
-                await trio.lowlevel.checkpoint()
+                yield
                 added.metrics[name] = interval.summary()
-            await trio.lowlevel.checkpoint()
+            yield
 
     def _interval(self, name: str, distribution: Distribution) -> Distribution | None:
         """What is new in a distribution; between looking and marking nothing else runs, so that nothing is lost."""
@@ -183,6 +204,16 @@ class _Look:
             self._ledger(tally).start()
 
     async def row(self, at: float, gauged: tuple[int, int]) -> dict[str, Any]:
+        steps = self.steps(at, gauged)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as over:
+                return dict(over.value)
+            await trio.lowlevel.checkpoint()
+
+    def steps(self, at: float, gauged: tuple[int, int]) -> Generator[None, None, dict[str, Any]]:
+        """Makes a row, with pauses in which the loop may have its turn."""
         running, queued = gauged
         row: dict[str, Any] = {"at": round(at, 6), "seconds": round(at - self.at, 6)}
         row |= {"running": running, "queued": queued}
@@ -194,7 +225,7 @@ class _Look:
             for tallies in self._all()
         )
         for _, ledger, added in (whole, *agents, *scenarios, *selections):
-            await ledger.measured(added)
+            yield from ledger.measured(added)
         _, ledger, added = whole
         counters = {name: amount for name, amount in ledger.kept_counters(added).items() if amount}
         row |= {"counts": added.of_simulations(), "errors": added.errors, "counters": counters}

@@ -270,7 +270,7 @@ class _Run:
         rows = judged_thresholds(plan.thresholds, self.results, elapsed_s, drifted, self.aborted)
         summary |= {"thresholds": rows, "drift": drifted, "over_time": over_time(self.series)}
         exit_code = exit_code_of(summary, self.interrupted, accept_invalid=plan.accept_invalid)
-        run = self.folder.finish(summary, datetime.now(UTC), exit_code)
+        run = self.folder.finish(summary, datetime.now(UTC), exit_code, unwritten=EXIT_UNTRUSTED)
         if self.folder.fault is not None:
             exit_code = EXIT_UNTRUSTED
             summary["notes"].append(

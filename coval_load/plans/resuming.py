@@ -10,6 +10,7 @@ import attrs
 import orjson
 
 from coval_load.engine import metrics
+from coval_load.engine.plain_json import dump_json
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import read_rows
 from coval_load.engine.shapes.interface import ClosedShape
@@ -133,7 +134,8 @@ def check_same(folder: Path, run: Mapping[str, Any], plan: Mapping[str, Any]) ->
 def read_earlier(folder: Path, run: Mapping[str, Any], thresholds: Sequence[Threshold] = ()) -> Earlier:
     """What the run in `folder` left, also for `thresholds`; lines that a kill tore off are cut off for good.
 
-    A simulation whose row the disk did not take is not known, and done again. Raises Faulty.
+    What only rows of simulations tell goes into the timeline, for once that goes on nobody can say any more which
+    measurements it lacks. A simulation whose row the disk did not take is not known, and done again. Raises Faulty.
     """
     try:
         for name in ("simulations.jsonl", "timeline.jsonl"):
@@ -144,11 +146,21 @@ def read_earlier(folder: Path, run: Mapping[str, Any], thresholds: Sequence[Thre
     recovered = recover(folder, begin)
     if recovered.summary["counters"].get(metrics.ROWS_LOST):
         recovered = recover(folder, begin, anew=True)
+    if recovered.remainder is not None:
+        _add_to_timeline(folder, recovered.remainder)
     done, elapsed_s = _settled_in(folder)
     if (folder / "timeline.jsonl").exists():
         for row in read_rows(folder / "timeline.jsonl"):
             elapsed_s = max(elapsed_s, row["at"])
     return Earlier(run, recovered.summary, done, elapsed_s, recovered.is_whole)
+
+
+def _add_to_timeline(folder: Path, row: Mapping[str, Any]) -> None:
+    try:
+        with (folder / "timeline.jsonl").open("ab") as file:
+            file.write(dump_json(row) + b"\n")
+    except OSError as error:
+        raise _unusable(folder, f"timeline.jsonl can't be written: {error.strerror or error}") from error
 
 
 def _select(thresholds: Sequence[Threshold], _: Mapping[str, Any], results: Results) -> None:

@@ -13,7 +13,7 @@ from coval_load.engine.labels import Selector
 from coval_load.engine.over_time import over_time
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import read_rows
-from coval_load.engine.timeline import merge_interval
+from coval_load.engine.timeline import begin_interval, merge_interval
 from coval_load.engine.trend_series import Series
 from coval_load.faults import Fault, Faulty
 from coval_load.report.settled import Settled
@@ -28,7 +28,8 @@ _UNREADABLE_ROW = (KeyError, TypeError, ValueError, AttributeError, IndexError, 
 @attrs.frozen
 class Recovered:
     """What `summary.json` and `run.json` hold, or would. `is_whole`: the run came to its end and wrote both; where it
-    did not, `results` has all of `summary`, and `elapsed_s` is up to when it tells, in seconds of the run.
+    did not, `results` has all of `summary`, and `elapsed_s` is up to when it tells, in seconds of the run. `remainder`
+    is what only rows of simulations tell, as a row of `timeline.jsonl` up to then; None where there is nothing.
     """
 
     summary: Mapping[str, Any]
@@ -36,6 +37,7 @@ class Recovered:
     is_whole: bool
     results: Results | None = None
     elapsed_s: float = 0.0
+    remainder: Mapping[str, Any] | None = None
 
 
 def recover(
@@ -60,8 +62,8 @@ def recover(
     results = Results()
     if begin is not None:
         begin(run, results)
-    summary, elapsed_s = _summary_of_rows(folder, results)
-    return Recovered(summary, {"ended": None, "exit_code": None, **run}, False, results, elapsed_s)
+    summary, elapsed_s, remainder = _summary_of_rows(folder, results)
+    return Recovered(summary, {"ended": None, "exit_code": None, **run}, False, results, elapsed_s, remainder)
 
 
 @attrs.define
@@ -89,9 +91,10 @@ class _Plateau:
         return begins, next(at_s for running, at_s in reversed(self._falling) if running >= enough)
 
 
-def _summary_of_rows(folder: Path, results: Results) -> tuple[dict[str, Any], float]:
+def _summary_of_rows(folder: Path, results: Results) -> tuple[dict[str, Any], float, dict[str, Any] | None]:
     series, plateau = Series(), _Plateau()
-    timeline_until_s = _read_timeline(folder / "timeline.jsonl", results, series, plateau)
+    timeline_until_s, gauged = _read_timeline(folder / "timeline.jsonl", results, series, plateau)
+    end_interval = begin_interval(results, max(0.0, timeline_until_s))
     settled = Settled(results, timeline_until_s)
     path = folder / "simulations.jsonl"
     for number, row in enumerate(_rows(path), start=1):
@@ -106,25 +109,33 @@ def _summary_of_rows(folder: Path, results: Results) -> tuple[dict[str, Any], fl
     summary = results.summary()
     begins, ends = plateau.window()
     drifted = drift(series, steady_from_s=begins, steady_until_s=ends)
+    summary |= {"error_examples": settled.examples, "drift": drifted, "over_time": over_time(series)}
     until_s = max(settled.last_s, timeline_until_s)
-    return summary | {"error_examples": settled.examples, "drift": drifted, "over_time": over_time(series)}, until_s
+    if until_s <= max(0.0, timeline_until_s):
+        return summary, until_s, None
+    if round(until_s, 6) < until_s:  # as the row will be rounded, and nothing may have ended after it
+        until_s = round(until_s + 1e-6, 6)
+    return summary, until_s, end_interval(until_s, gauged)
 
 
-def _read_timeline(path: Path, results: Results, series: Series, plateau: _Plateau) -> float:
-    """Add every interval; returns up to when they tell. A run that was killed in its first moments has none."""
-    until_s = -math.inf
+def _read_timeline(path: Path, results: Results, series: Series, plateau: _Plateau) -> tuple[float, tuple[int, int]]:
+    """Add every interval; returns up to when they tell, and how many simulations ran and waited then.
+
+    A run that was killed in its first moments has none.
+    """
+    until_s, gauged = -math.inf, (0, 0)
     if not path.exists():
-        return until_s
+        return until_s, gauged
     for number, row in enumerate(_rows(path), start=1):
         try:
             _keep_selections(row["selections"], results)
             merge_interval(results, row)
             series.add(row)
             plateau.add(int(row["running"]), float(row["at"]))
-            until_s = max(until_s, float(row["at"]))
+            until_s, gauged = max(until_s, float(row["at"])), (int(row["running"]), int(row["queued"]))
         except Exception as error:  # a histogram's decoder has many words for bytes that are none
             raise Faulty([_no_row(path, number, error)]) from error
-    return until_s
+    return until_s, gauged
 
 
 def _keep_selections(selections: Mapping[str, Any], results: Results) -> None:

@@ -189,6 +189,22 @@ def test_what_thresholds_select_is_taken_over_though_no_interval_was_written(tmp
     assert selected["counts"]["completed"] == 1
 
 
+def test_what_only_rows_tell_is_put_into_the_timeline_once(tmp_path):
+    run = left(tmp_path, row(0, COMPLETED, ended_at=1.25), row(1, COMPLETED, NIGHT, ended_at=2.0000004))
+    elapsed = [read_earlier(tmp_path, run).elapsed_s for _ in range(2)]
+    (interval,) = map(orjson.loads, (tmp_path / "timeline.jsonl").read_bytes().splitlines())
+    assert elapsed == [interval["at"]] * 2 == [pytest.approx(2.000001)] * 2
+    assert interval["seconds"] == interval["at"]
+    assert interval["counts"]["completed"] == 2
+    assert interval["metrics"]["response_latency"]["count"] == 2
+    # An interval of the resumed run comes after it; what was measured before is still known to those who read it all.
+    with (tmp_path / "timeline.jsonl").open("ab") as file:
+        file.write(orjson.dumps(interval | {"at": 12.0, "seconds": 10.0}) + b"\n")
+    again = read_earlier(tmp_path, run)
+    assert again.summary["metrics"]["response_latency"]["count"] == 4
+    assert again.elapsed_s == 12.0
+
+
 def test_checks_are_taken_over(tmp_path):
     checks = [{"name": "greets", "passed": True}, {"name": "ends", "passed": False, "message": "it went on"}]
     run = left(tmp_path, row(0, COMPLETED, checks=checks), row(1, COMPLETED, checks=checks[:1]))

@@ -26,7 +26,9 @@ from coval_load.faults import Faulty
 from coval_load.report.recovery import recover
 from coval_load.report.summary_text import summary_text
 
-SCHEMA = json.loads((Path(coval_load.report.__file__).parent / "schemas" / "summary.schema.json").read_text())
+SCHEMAS = Path(coval_load.report.__file__).parent / "schemas"
+SCHEMA = json.loads((SCHEMAS / "summary.schema.json").read_text())
+TIMELINE_SCHEMA = json.loads((SCHEMAS / "timeline.schema.json").read_text())
 COMPLETED = Outcome("completed")
 CANCELLED = Outcome("cancelled")
 EVENING = Selector.of({"agent": "a, b=c", "scenario": "evening"})
@@ -280,6 +282,47 @@ def test_whatever_was_written_before_the_kill_is_recovered(files, data):
     assert latency <= 28
     assert cut["simulations.jsonl"] != files["simulations.jsonl"] or latency == 28
     assert summary_text(summary, recovered.run, colour=False).endswith("\n")
+
+
+def added_to_timeline(folder, recovered):
+    """Does what a resumed run does first."""
+    timeline = folder / "timeline.jsonl"
+    if recovered.remainder is not None:
+        jsonschema.validate(json.loads(json.dumps(recovered.remainder)), TIMELINE_SCHEMA)
+        whole = timeline.read_bytes()
+        timeline.write_bytes(whole[: whole.rfind(b"\n") + 1] + json.dumps(recovered.remainder).encode() + b"\n")
+
+
+@given(data=st.data())
+def test_with_the_remainder_the_timeline_has_all_that_was_known(files, data):
+    rows = data.draw(st.integers(0, len(files["simulations.jsonl"]) - 1))
+    intervals = data.draw(st.integers(0, len(files["timeline.jsonl"]) - 1))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / "simulations.jsonl").write_bytes(files["simulations.jsonl"][:rows])
+        (folder / "timeline.jsonl").write_bytes(files["timeline.jsonl"][:intervals])
+        before = recover(folder)
+        added_to_timeline(folder, before)
+        after = recover(folder)
+        (folder / "simulations.jsonl").write_bytes(b"")
+        alone = recover(folder)
+    assert after.remainder is None
+    assert after.elapsed_s == pytest.approx(before.elapsed_s, abs=1e-6)
+    for known in ("counts", "errors", "counters", "checks"):
+        assert after.summary[known] == before.summary[known]
+    assert counted(alone) == counted(after) == counted(before)
+
+
+def counted(recovered):
+    """How many values of each metric, of all simulations, of each agent and each scenario."""
+    summary = recovered.summary
+    found = {name: entry["count"] for name, entry in summary["metrics"].items()}
+    for group in ("agents", "scenarios"):
+        for name, entry in summary[group].items():
+            found[group, name] = (entry["response_latency"] or {"count": 0})["count"]
+    return {name: count for name, count in found.items() if count}
 
 
 @given(data=st.data())
