@@ -56,7 +56,8 @@ def drift(series: Series, *, steady_from_s: float = 0.0, steady_until_s: float =
     Only points that lie between `steady_from_s` and `steady_until_s`, seconds since the start of the run, count: while
     the load still rises, latency does too. What was never measured has no row. The slope is the median of the slopes
     between all pairs of points (Theil and Sen), so that some outliers do not change it, and whether there is a trend
-    at all is what Mann and Kendall's test says.
+    at all is what Mann and Kendall's test says. Where most points of the error rate are alike that median is 0
+    whatever the others are; if the test finds a trend there, the slope is that of weighted least squares.
 
     It takes up to a second, mostly for loading scipy: call it when no simulation runs.
     """
@@ -111,16 +112,23 @@ def _rows(points: list[Point], subjects: Iterable[_Subject]) -> Iterator[dict[st
         if not found:
             continue
         span_s = found[-1][0].end_s - found[0][0].start_s
-        trend = _trend(np.array([point.t for point, _ in found]), np.array([value for _, value in found]), span_s)
+        at_s, values = np.array([point.t for point, _ in found]), np.array([value for _, value in found])
+        ended = np.array([float(point.ended) for point, _ in found]) if subject.unit == "1" else None
+        trend = _trend(at_s, values, span_s, ended)
         yield _row(subject, trend)
 
 
-def _trend(at_s: _Numbers, values: _Numbers, span_s: float) -> _Trend:
+def _trend(at_s: _Numbers, values: _Numbers, span_s: float, ended: _Numbers | None) -> _Trend:
+    """`ended`: of a rate, what each of `values` is a share of."""
     if len(values) < POINTS_AT_LEAST or span_s < SPAN_AT_LEAST_S:
         return _Trend("too_short", len(values), span_s)
     slope, low, high, p = _line(at_s, values)
-    level = float(np.median(values))
-    middle_s = float(np.median(at_s))
+    level, middle_s = float(np.median(values)), float(np.median(at_s))
+    if ended is not None:
+        # Most intervals of a run with few errors have none: their median is 0, and so is that of the slopes.
+        level, middle_s = float(np.average(values, weights=ended)), float(np.average(at_s, weights=ended))
+        if slope == 0 and p < SIGNIFICANT_P:
+            slope, low, high = _least_squares(at_s - middle_s, values - level, ended)
     first, last = (level + slope * (float(at_s[end]) - middle_s) for end in (0, -1))
     is_sure = p < SIGNIFICANT_P and (low > 0 or high < 0)
     matters = abs(last - first) > CHANGE_AT_LEAST * abs(level)
@@ -138,6 +146,15 @@ def _line(at_s: _Numbers, values: _Numbers) -> tuple[float, float, float, float]
     slope, _, low, high = theilslopes(values, at_s, alpha=0.95)
     p = float(kendalltau(at_s, values).pvalue)
     return float(slope), float(low), float(high), 1.0 if math.isnan(p) else p
+
+
+def _least_squares(at_s: _Numbers, values: _Numbers, weights: _Numbers) -> tuple[float, float, float]:
+    """Slope in a second of what is centred, and its 95 % interval."""
+    spread = float(np.sum(weights * at_s**2))
+    slope = float(np.sum(weights * at_s * values)) / spread
+    missed = float(np.sum(weights * (values - slope * at_s) ** 2))
+    margin = 1.96 * math.sqrt(missed / (len(values) - 2) / spread)
+    return slope, slope - margin, slope + margin
 
 
 def _row(subject: _Subject, trend: _Trend) -> dict[str, Any]:

@@ -213,3 +213,39 @@ def test_scipy_is_not_loaded_before_it_is_needed():
         "drift(Series()); assert 'scipy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def error_rate(ended):
+    (row,) = (row for row in drift(series_of([0.6] * len(ended), ended=ended)) if row["name"] == metrics.FAILED)
+    return row
+
+
+def test_few_errors_are_steady_at_what_they_are():
+    row = error_rate([(9, 1) if number % 5 == 2 else (10, 0) for number in range(100)])
+    assert (row["verdict"], row["level"]) == ("steady", pytest.approx(0.02))
+    assert row["sentence"] == "the error rate is steady at 2 %"
+
+
+def test_the_level_of_the_error_rate_counts_conversations_and_not_intervals():
+    assert error_rate([(1, 1) if number % 2 else (98, 0) for number in range(40)])["level"] == pytest.approx(0.01)
+
+
+def test_an_agent_that_dies_towards_the_end_is_told():
+    row = error_rate([(10, 0)] * 92 + [(0, 10)] * 8)
+    assert row["verdict"] == "grew"
+    assert row["interval"][0] > 0
+    assert drift_shares([row])[metrics.FAILED] == row["per_hour"] > 0.5
+    assert error_rate([(0, 10)] * 8 + [(10, 0)] * 92)["verdict"] == "fell"
+
+
+def test_errors_in_one_interval_are_no_trend():
+    assert error_rate([(10, 0)] * 99 + [(0, 10)])["verdict"] == "steady"
+
+
+def test_chance_errors_are_no_trend():
+    told = 0
+    for seed in range(60):
+        chance = random.Random(seed)
+        failed = [sum(chance.random() < 0.01 for _ in range(20)) for _ in range(200)]
+        told += error_rate([(20 - number, number) for number in failed])["verdict"] != "steady"
+    assert told <= 3

@@ -1,6 +1,7 @@
 """One script for many test cases, and attributes in the texts of turns."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_plan_schema import ENVIRON, EXAMPLES, SCHEMA
 
+from coval_load.plans.check_schema import ContainsCheck, EventCheck, ToolCalledCheck
 from coval_load.plans.documents import read_document
 from coval_load.plans.schema import AudioTurn, SkipTurn, TestCase, TextTurn
 from coval_load.plans.scripts import fill_texts
@@ -240,3 +242,59 @@ def test_what_its_key_makes_a_secret_stays_one(load, attributes):
     plan = load(agents=["chat.json"], test_set=[{"id": "a", "turns": turns, "attributes": attributes}])
     assert "9x" in texts_of(plan)[0][0]
     assert shown_turns(plan) == [["***"]]
+
+
+CHECKS = [
+    {"type": "contains", "text": "account {{test_case.account}}"},
+    {"type": "matches", "pattern": "^{{test_case.note}}$"},
+    {"type": "tool_called", "tool": "look", "arguments": {"a": ["{{test_case.account}}!"], "n": 1}},
+]
+
+
+def test_checks_expect_the_attributes_of_each_row(load, script, folder):
+    (folder / "accounts.csv").write_text("id,account,note\na,42,1.5 (x)\nb,7,${NOTE}\n")
+    http = {"display_name": "A", "model_type": "MODEL_TYPE_CHAT", "metadata": {"chat_endpoint": "https://a.example"}}
+    script |= {"agents": [http], "test_set": {"file": "accounts.csv", "turns": [HI], "checks": CHECKS}}
+    plan = load(**script, environ={"NOTE": "sesame"})
+    first, second = (case.checks for case in plan.test_cases)
+    assert [first[0].text, second[0].text] == ["account 42", "account 7"]
+    assert re.fullmatch(first[1].pattern, "1.5 (x)")
+    assert not re.fullmatch(first[1].pattern, "1x5 (x)")
+    assert first[2].arguments == {"a": ["42!"], "n": 1}
+    assert plan.masked()["test_set"][1]["checks"][1]["pattern"] == "***"
+
+
+def test_what_is_nothing_but_a_placeholder_keeps_its_type():
+    check = ToolCalledCheck(
+        type="tool_called", tool="look", arguments={"n": "{{test_case.n}}", "s": "{{test_case.n}}."}
+    )
+    event = EventCheck(type="event", message_type="m", equals="{{ test_case.o }}")
+    text = ContainsCheck(type="contains", text="{{test_case.n}}")
+    whole = TestCase(id="a", turns=(), attributes={"n": 7, "o": {"k": 1}}, checks=(check, event, text))
+    found = fill_texts(whole, ()).case.checks
+    assert found[0].arguments == {"n": 7, "s": "7."}
+    assert found[1].equals == {"k": 1}
+    assert found[2].text == "7"
+
+
+def test_a_check_of_an_attribute_that_is_not_there_is_a_fault(faults, script):
+    script["test_set"]["checks"] = [{"type": "equals", "text": "{{test_case.acount}}"}]
+    assert faults(**script) == [
+        "test_set.checks[0].text: expected {{test_case.acount}} to name an attribute; "
+        'test case "a" has id, account, and 1 more are like it'
+    ]
+
+
+def test_a_pattern_that_an_attribute_spoils_is_a_fault(faults, script, folder):
+    (folder / "accounts.csv").write_text("id,account\na,\nb,7\n")
+    script["test_set"]["turns"] = [{"type": "text", "text": "Hi"}]
+    script["test_set"]["checks"] = [{"type": "matches", "pattern": "{{test_case.account}}+"}]
+    assert faults(**script) == [
+        'test_set.checks[0].pattern: expected a regular expression with attributes filled in; test case "a" gives none'
+    ]
+
+
+def test_an_event_without_a_value_to_expect_does_not_pass_with_any():
+    event = EventCheck(type="event", message_type="m", equals="{{test_case.x}}")
+    whole = TestCase(id="a", turns=(), attributes={"x": None}, checks=(event,))
+    assert fill_texts(whole, ()).case.checks[0].equals == "null"
