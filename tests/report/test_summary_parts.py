@@ -245,3 +245,22 @@ def test_whatever_users_write_stays_on_its_line(name, message):
     lines = printed(results, {"name": name}, thresholds=rows, drift=[trend("grew", message)]).split("\n")
     assert all(len(line) <= 80 for line in lines)
     assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("again", "replaced", "said"),
+    [
+        (18, 0, "18 reconnects"),
+        (0, 1, "1 connection recycled by age"),
+        (1, 58, "1 reconnect, 58 connections recycled by age"),
+    ],
+)
+def test_connections_that_were_made_anew_are_told(again, replaced, said):
+    results = Results()
+    results.count(metrics.RECONNECTS, again)
+    results.count(metrics.CONNECTIONS_RECYCLED, replaced)
+    assert said in printed(results).splitlines()
+
+
+def test_connections_that_lasted_are_not_told():
+    assert "reconnect" not in printed() and "recycled" not in printed()

@@ -27,6 +27,7 @@ def headline(summary: Mapping[str, Any], run: Mapping[str, Any], paint: Paint) -
         said.append(f"in {clock(took)}")
     yield from wrapped(", ".join(said), indent="")
     yield from _tools_and_tokens(summary["counters"])
+    yield from _connections(summary["counters"])
 
 
 def _not_as_due(summary: Mapping[str, Any], paint: Paint) -> Iterator[str]:
@@ -89,6 +90,15 @@ def _tools_and_tokens(counters: Mapping[str, int]) -> Iterator[str]:
     read, written = counters.get(metrics.INPUT_TOKENS, 0), counters.get(metrics.OUTPUT_TOKENS, 0)
     if read or written:
         said.append(f"{many(read, 'token')} read and {written:,} written by the agent")
+    if said:
+        yield ", ".join(said)
+
+
+def _connections(counters: Mapping[str, int]) -> Iterator[str]:
+    again, replaced = counters.get(metrics.RECONNECTS, 0), counters.get(metrics.CONNECTIONS_RECYCLED, 0)
+    said = [many(again, "reconnect")] if again else []
+    if replaced:
+        said.append(f"{many(replaced, 'connection')} recycled by age")
     if said:
         yield ", ".join(said)
 
