@@ -10,9 +10,6 @@ from coval_load.engine.scenario import Scenario
 from coval_load.engine.settling import Floor, Ticket
 from coval_load.engine.shapes.interface import OpenShape
 
-QUEUED_AT_MOST = 10_000
-"""Simulations that wait at the same time, each a task of a few kilobytes; what is due beyond these is dropped."""
-
 
 @attrs.define(eq=False)
 class OpenLoad:
@@ -52,7 +49,7 @@ class OpenLoad:
         account = self.floor.results.account(labels)
         account.count(metrics.OFFERED)
         taken = self._take_places(labels.agent)
-        if not taken and (self.shape.when_full == "drop" or len(self._queue) >= QUEUED_AT_MOST):
+        if not taken and (self.shape.when_full == "drop" or len(self._queue) >= self.scenario.queued_at_most):
             account.count(metrics.DROPPED)
             return
         ticket = Ticket(number, self.scenario.name, labels.agent, self.scenario.cast(number), due)

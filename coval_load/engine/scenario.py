@@ -41,6 +41,10 @@ class Actor(Protocol):
         ...
 
 
+QUEUED_AT_MOST = 10_000
+"""Simulations of an open load that wait at the same time, where nothing else is said."""
+
+
 class Cast(Protocol):
     """Makes the simulations of a scenario, by number from 0."""
 
@@ -57,7 +61,9 @@ class Cast(Protocol):
 class Scenario:
     """`shape` says when simulations are due, `cast` makes them; it begins `start_s` after the run.
 
-    `seed` decides wherever chance does. `done` are numbers that an earlier part of the same run has settled.
+    `seed` decides wherever chance does. `done` are numbers that an earlier part of the same run has settled. Of an
+    open load at most `queued_at_most` wait at the same time, each a task of a few kilobytes; what is due beyond these
+    is dropped.
     """
 
     name: str
@@ -66,3 +72,4 @@ class Scenario:
     start_s: float = 0.0
     seed: int | str = 0
     done: Collection[int] = frozenset()
+    queued_at_most: int = QUEUED_AT_MOST

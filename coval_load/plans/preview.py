@@ -13,8 +13,8 @@ from coval_load.engine.modelled import Lengths, ModelledCast, Script
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
-from coval_load.engine.scenario import Scenario
-from coval_load.engine.shapes.interface import ClosedShape, Shape
+from coval_load.engine.scenario import QUEUED_AT_MOST, Scenario
+from coval_load.engine.shapes.interface import ClosedShape, OpenShape, Shape
 from coval_load.engine.shapes.scaled import scaled
 from coval_load.engine.virtual_time import VirtualClock, run_in_virtual_time
 from coval_load.plans.levels import Level, Starts, Timeline
@@ -27,6 +27,9 @@ BUDGET = 300_000
 
 MOST = 5_000_000
 """Simulations that are tried at all; a few minutes of work."""
+
+MOST_DUE = 100_000_000
+"""Simulations of open loads whose due times are gone through, however few of them are tried; some ten seconds."""
 
 _LOOKED_AT = 1_000
 _BUCKETS_EXPECTED = 160
@@ -193,6 +196,12 @@ def _scale(
         expected_simulations(one.shape, mean_s, _most(one, limits)) for one, mean_s in zip(sketches, means, strict=True)
     ]
     total, left = sum(expected), 0.0
+    due = sum(amount for one, amount in zip(sketches, expected, strict=True) if isinstance(one.shape, OpenShape))
+    if due > MOST_DUE:
+        raise TooManyError(
+            f"expected a plan in which at most {MOST_DUE:,} simulations are due at some rate; got one with about "
+            f"{due:,.0f}: look at a shorter one (--duration), or at a lower rate (--rate)"
+        )
     parts = []
     for one, amount, mean_s, length in zip(sketches, expected, means, lengths, strict=True):
         # A scenario that is small beside the others keeps its size.
@@ -257,7 +266,10 @@ async def _try(
         watch = _Watch(clock, part, whole, starts, agents, part.divisor)
         cast = ModelledCast(part.sketch.name, results, part.sketch.deal, part.lengths, watch, clock.sleep)
         shape = part.sketch.shape if part.divisor == 1 else scaled(part.sketch.shape, part.divisor)
-        scenarios.append(Scenario(part.sketch.name, shape, cast, part.sketch.start_s, part.sketch.seed))
+        queue = max(QUEUED_AT_MOST // part.divisor, 1)
+        scenarios.append(
+            Scenario(part.sketch.name, shape, cast, part.sketch.start_s, part.sketch.seed, queued_at_most=queue)
+        )
     await Runner(scenarios, timeouts, smaller, results, _throw_away).run()
     now = trio.current_time()
     for level in (whole, *agents.values(), *(part.level for part in parts)):

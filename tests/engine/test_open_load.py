@@ -9,12 +9,11 @@ from trio.testing import MockClock
 
 from coval_load.engine import metrics
 from coval_load.engine.labels import Labels
-from coval_load.engine.open_load import QUEUED_AT_MOST
 from coval_load.engine.outcome import Stage
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
-from coval_load.engine.scenario import Scenario
+from coval_load.engine.scenario import QUEUED_AT_MOST, Scenario
 
 
 @attrs.frozen

@@ -178,6 +178,17 @@ def test_a_part_of_the_load_tells_of_all_of_it(shape, limit, rel):
     assert part.duration_s == pytest.approx(full.duration_s, abs=16)
 
 
+def test_a_queue_is_as_small_as_the_part_of_the_load():
+    # Of 100 a second 10 find a place; 10,000 wait, and after 111 s there is room for no more.
+    shape = ArrivalRate(100, 160, most_at_once=160)
+    full = tried(sketch(shape), grace=0)
+    part = tried(sketch(shape), grace=0, budget=4000)
+    assert part.divisor > 1
+    assert full.total("never_started") == 10_000
+    for count in ("offered", "dropped", "never_started", "queued"):
+        assert part.total(count) == pytest.approx(full.total(count), rel=0.02)
+
+
 def test_a_small_scenario_beside_a_large_one_keeps_its_size():
     seen = tried(
         sketch(Constant(2, 1600), name="probe", agents=("p",)),
@@ -195,6 +206,13 @@ def test_a_plan_that_would_take_hours_to_try_is_refused(monkeypatch):
     monkeypatch.setattr(previews, "MOST", 1000)
     with pytest.raises(TooManyError, match=r"at most 1,000 simulations .* about 1,001"):
         tried(sketch(Constant(1, 1000), 1.0), budget=10)
+
+
+def test_due_times_that_would_take_hours_to_go_through_are_refused(monkeypatch):
+    monkeypatch.setattr(previews, "MOST_DUE", 1000)
+    assert tried(sketch(ArrivalRate(1, 1000), 1.0)).total("offered") == 1000
+    with pytest.raises(TooManyError, match=r"at most 1,000 simulations .* about 1,001: .* \(--rate\)"):
+        tried(sketch(ArrivalRate(1, 501), 1.0), sketch(ArrivalRate(1, 500), 1.0, name="t"))
 
 
 def test_a_run_without_end_in_sight_takes_fixed_memory():
