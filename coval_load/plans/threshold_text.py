@@ -24,6 +24,9 @@ _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _PERCENTS = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)%")
 _SIGNED_PERCENTS = re.compile(r"(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)%")
 
+_MOST_WITHOUT_UNIT = 60
+"""A number alone is in seconds. Most who write 1500 mean milliseconds, and their threshold would always hold."""
+
 
 class Unreadable(Exception):
     """Text that is no threshold; the message is complete but for what came."""
@@ -156,6 +159,8 @@ def _share(percents: str) -> float:
 
 
 def _read_seconds(text: str) -> float:
+    if _NUMBER.fullmatch(text) and float(text) > _MOST_WITHOUT_UNIT:
+        raise Unreadable(f"expected a unit with a limit above {_MOST_WITHOUT_UNIT}, as in {text}ms or {text}s")
     seconds = float(text) if _NUMBER.fullmatch(text) else parse_duration(text)
     # Longer ones are kept as this in histograms, so that they could not be told apart.
     if seconds is None or seconds > HIGHEST_US / 1e6:

@@ -208,6 +208,7 @@ def _hint(word: str, words: Iterable[str]) -> str:
 def _listed(names: Collection[str]) -> str:
     if not names:
         return "left out, since there is none"
-    first = [show(name) for name in sorted(names)[:MOST_NAMES_LISTED]]
-    more = len(names) - len(first)
+    known = sorted(set(names))
+    first = [show(name) for name in known[:MOST_NAMES_LISTED]]
+    more = len(known) - len(first)
     return one_of(first) + (f" and {more} more" if more else "")

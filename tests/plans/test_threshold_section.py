@@ -76,7 +76,7 @@ def limits_of(name, aggregate):
     if name in metrics.METRICS and aggregate != "count":
         milliseconds = st.integers(0, 3_600_000)
         return milliseconds.map(lambda ms: (f"{ms}ms", ms / 1000)) | milliseconds.map(
-            lambda ms: (f"{ms / 1000}{'s' * (ms % 2)}", ms / 1000)
+            lambda ms: (f"{ms / 1000}{'s' * (ms % 2 or ms > 60_000)}", ms / 1000)
         )
     return numbers.map(lambda text: (text, float(text)))
 
@@ -154,7 +154,7 @@ def test_arbitrary_expressions_are_faults(text):
 
 @pytest.mark.parametrize(
     ("limit", "seconds"),
-    [("9ms", 0.009), ("0.009s", 0.009), ("0.009", 0.009), ("1m", 60), ("1h", 3600), ("0s", 0), ("3600", 3600)],
+    [("9ms", 0.009), ("0.009s", 0.009), ("0.009", 0.009), ("1m", 60), ("1h", 3600), ("0s", 0), ("60", 60)],
 )
 def test_durations_are_exact(limit, seconds):
     assert loaded({"turn_time": f"max < {limit}"})[0].limit == seconds
@@ -204,6 +204,8 @@ def test_a_quoted_value_may_hold_anything():
         ({"turn_time": "pN < 1s"}, "expected an aggregate"),
         ({"turn_time": "p95 < 5%"}, "expected a limit such as 300ms, 1.5s"),
         ({"turn_time": "p95 < 61m"}, "at most 1h; got"),
+        ({"turn_time": "p95 < 1500"}, "expected a unit with a limit above 60, as in 1500ms or 1500s; got"),
+        ({"turn_time": "max < 60.1"}, "as in 60.1ms or 60.1s; got"),
         ({"turn_time": "p95 < -1s"}, "expected a limit such as"),
         ({"turn_time": "count < 5s"}, "expected a plain number as the limit of count; got"),
         ({"failed": "rate < 5"}, "at most 100% (did you mean 5%?); got"),
@@ -265,6 +267,8 @@ def test_at_most_ten_names_are_listed():
     (told,) = faults_of({"failed{agent=x}": "count < 1"}, {"agent": [f"agent-{number:02}" for number in range(12)]})
     assert '"agent-09" and 2 more; got "x"' in told
     assert "agent-10" not in told
+    (told,) = faults_of({"failed{agent=x}": "count < 1"}, {"agent": ["b", "a", "b"]})
+    assert 'to be one of "a", "b"; got' in told
     (told,) = faults_of({"failed{agent=x}": "count < 1"}, {"agent": []})
     assert "since there is none" in told
 
