@@ -108,7 +108,7 @@ def _unknown_keys(raw: Mapping[Any, Any], known: Mapping[str, Any]) -> Iterator[
         if not isinstance(key, str):
             yield Wrong.of(Fault("", f"expected every key to be a string; got the key {show(key)}"))
         elif key not in known:
-            near = difflib.get_close_matches(key, known, n=2, cutoff=0.6)
+            near = difflib.get_close_matches(key, known, n=2, cutoff=0.65)
             hint = f"did you mean {' or '.join(near)}?" if near else f"expected {one_of(known)}"
             yield Wrong.of(Fault(step(key), f"unknown key; {hint}"))
 

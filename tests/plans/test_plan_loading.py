@@ -112,6 +112,7 @@ def test_the_shape_of_a_load(load, section, settled):
             {"shape": "soak", "duration": 10, "ramp_up": 8, "ramp_down": 4},
             "load.ramp_up: expected ramp_up and ramp_down",
         ),
+        ({"duration": 1, "stages": [{"duration": 1, "concurrency": 1}]}, "load.duration: unknown key; expected one of"),
         ({"shape": "constant", "duration": 1, "rate": 4}, "load.rate: unknown key; expected one of shape"),
         (5, "load: expected an object; got 5"),
     ],
