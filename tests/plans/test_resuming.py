@@ -109,6 +109,10 @@ def test_the_same_plan_is_the_same(tmp_path):
     check_same(tmp_path, RUN, RUN["plan"] | {"agents": ({"name": "a"},)})
 
 
+def test_a_plan_may_have_another_name(tmp_path):
+    check_same(tmp_path, RUN, RUN["plan"] | {"name": "moved"})
+
+
 def test_every_key_that_changed_is_named(tmp_path):
     now = {"load": {"concurrency": 3}, "agents": [{"name": "a"}], "persona": None, "tls": {}}
     told = said(check_same, tmp_path, RUN, now)
