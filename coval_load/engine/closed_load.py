@@ -6,14 +6,32 @@ import attrs
 import trio
 
 from coval_load.engine import metrics
+from coval_load.engine.outcome import Outcome
 from coval_load.engine.scenario import Scenario
 from coval_load.engine.settling import Floor, Ticket
 from coval_load.engine.shapes.interface import ClosedShape, Step
 
+AT_ONCE_S = 1.0
+"""A simulation that failed in less has hardly called anybody."""
+ROUNDS_WITHOUT_REST = 3
+FIRST_REST_S = 0.1
+LONGEST_REST_S = 5.0
+"""A night of an agent that refuses all calls is then some megabytes of rows, not a full disk."""
+
+
+def rest_s(rounds: int) -> float:
+    """How long a place rests after so many rounds, of all places, of simulations that failed at once; it doubles."""
+    if rounds <= ROUNDS_WITHOUT_REST:
+        return 0.0
+    return float(min(FIRST_REST_S * 2 ** min(rounds - ROUNDS_WITHOUT_REST - 1, 10), LONGEST_REST_S))
+
 
 @attrs.define(eq=False)
 class ClosedLoad:
-    """Follows the steps of a closed shape from `began_at` on the Trio clock."""
+    """Follows the steps of a closed shape from `began_at` on the Trio clock.
+
+    Where only time ends the load and all simulations fail at once, places rest before their next ones.
+    """
 
     scenario: Scenario
     shape: ClosedShape
@@ -22,7 +40,9 @@ class ClosedLoad:
     _wanted: int = attrs.field(default=0, init=False)
     _places: set[int] = attrs.field(factory=set, init=False)
     _numbers: Iterator[int] = attrs.field(init=False)
-    _stopping: bool = attrs.field(default=False, init=False)
+    _stopped: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _failed_in_a_row: int = attrs.field(default=0, init=False)
+    """Simulations that failed at once since the last one that did not."""
     _exhausted: bool = attrs.field(default=False, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _queue: set[trio.CancelScope] = attrs.field(factory=set, init=False)
@@ -63,7 +83,7 @@ class ClosedLoad:
 
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""
-        self._stopping = True
+        self._stopped.set()
         for scope in self._queue:
             scope.cancel()
 
@@ -77,12 +97,16 @@ class ClosedLoad:
 
     async def _place(self, place: int, due: float) -> None:
         try:
-            while place < self._wanted and not self._stopping:
+            while place < self._wanted and not self._stopped.is_set():
                 number = next(self._numbers, None)
                 if number is None:
                     self._exhausted = True
                     return
-                await self._one(number, due)
+                began = trio.current_time()
+                outcome = await self._one(number, due)
+                failed_at_once = outcome.status == "failed" and trio.current_time() - began < AT_ONCE_S
+                self._failed_in_a_row = self._failed_in_a_row + 1 if failed_at_once else 0
+                await self._rest()
                 due = trio.current_time()
                 await trio.lowlevel.checkpoint()
         finally:
@@ -90,7 +114,18 @@ class ClosedLoad:
             if self._exhausted and not self._places:
                 self._ended.set()
 
-    async def _one(self, number: int, due: float) -> None:
+    async def _rest(self) -> None:
+        seconds = rest_s(self._failed_in_a_row // max(self._wanted, 1))
+        if not seconds or self.shape.duration_s is None:
+            return
+        self.floor.results.note(
+            "all simulations failed at once for a while, so that callers waited before their next ones, up to "
+            f"{LONGEST_REST_S:g} s: a closed load does not flood an agent that is down"
+        )
+        with trio.move_on_after(seconds):
+            await self._stopped.wait()
+
+    async def _one(self, number: int, due: float) -> Outcome:
         actor, agent = self.scenario.cast(number), self.scenario.cast.labels(number).agent
         ticket = Ticket(number, self.scenario.name, agent, actor, due)
         actor.account.count(metrics.OFFERED)
@@ -98,14 +133,14 @@ class ClosedLoad:
         held_back = semaphore is not None and semaphore.value == 0
         admitted = False
         try:
-            admitted = not self._stopping if semaphore is None else await self._wait(semaphore, ticket)
+            admitted = not self._stopped.is_set() if semaphore is None else await self._wait(semaphore, ticket)
         finally:
             if not admitted:
                 self.floor.never_started(ticket)
         if not admitted:
-            return
+            return Outcome("cancelled")
         try:
-            await self.floor.settle(ticket, waited=held_back)
+            return await self.floor.settle(ticket, waited=held_back)
         finally:
             if semaphore is not None:
                 semaphore.release()
@@ -121,7 +156,7 @@ class ClosedLoad:
         got = False
         scope = trio.CancelScope()
         self._queue.add(scope)
-        if self._stopping:
+        if self._stopped.is_set():
             scope.cancel()
         try:
             with scope:

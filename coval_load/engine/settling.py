@@ -55,8 +55,11 @@ class Floor:
             known = self._agents[agent] = trio.Semaphore(limit)
         return known
 
-    async def settle(self, ticket: Ticket, *, waited: bool) -> None:
-        """Run a simulation that has its places. `waited`: what its actions are late by is not counted from `due`."""
+    async def settle(self, ticket: Ticket, *, waited: bool) -> Outcome:
+        """Run a simulation that has its places. `waited`: what its actions are late by is not counted from `due`.
+
+        Returns what `Actor.run` came to.
+        """
         actor, outcome = ticket.actor, Outcome("cancelled")
         started_at = trio.current_time()
         actor.account.record(metrics.QUEUE_TIME, started_at - ticket.due)
@@ -79,6 +82,7 @@ class Floor:
         finally:
             self.running -= 1
             self._finish(ticket, outcome, started_at)
+        return outcome
 
     def never_started(self, ticket: Ticket) -> None:
         """The run ended before it got its places."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from coval_load.engine import metrics
+from coval_load.engine.closed_load import rest_s
 from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, SimulationFailed, Stage
 from coval_load.engine.plan import Timeouts
@@ -72,13 +73,14 @@ class Cast:
     results: Results
     seconds: object
     agents: str
+    fails: object
 
     def labels(self, number):
         return Labels("only", self.agents[number % len(self.agents)])
 
     def __call__(self, number):
         account = self.results.account(self.labels(number))
-        return Actor(number, account, self.seconds(number), fails=number % 5 == 4)
+        return Actor(number, account, self.seconds(number), fails=self.fails(number))
 
 
 @attrs.define
@@ -106,11 +108,11 @@ class Performed:
 
 def perform(
     shape, seconds=lambda number: 1.0, *, agents="a", limits=None, end=None, done=(), elapsed_s=0.0, start_s=0.0,
-    seed=0, **timeouts,
+    seed=0, fails=lambda number: number % 5 == 4, **timeouts,
 ):  # fmt: skip
     """`end` is what is done to the runner, and when: `("stop", 3.0)`."""
     rows, seen, results = [], [], Results()
-    scenario = Scenario("only", shape, Cast(results, seconds, agents), start_s, seed, frozenset(done))
+    scenario = Scenario("only", shape, Cast(results, seconds, agents, fails), start_s, seed, frozenset(done))
     runner = Runner([scenario], Timeouts(**timeouts), limits or {}, results, rows.append, elapsed_s)
 
     async def watch():
@@ -325,3 +327,42 @@ def test_the_same_seed_and_the_same_agent_give_the_same_rows(shape, end):
         assert first.runner.results.counted(metrics.DROPPED) > 20
         other = perform(shape, no_ties, agents="abc", limits={"a": 2}, end=end, seed="plan/other", grace_s=2)
         assert told(other) != told(first)
+
+
+def test_rests_double_from_the_fourth_round_on_and_end_at_five_seconds():
+    assert [rest_s(rounds) for rounds in range(4)] == [0, 0, 0, 0]
+    assert [rest_s(rounds) for rounds in range(4, 12)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5])
+    assert rest_s(10**9) == 5
+
+
+def test_an_agent_that_is_down_is_not_flooded():
+    done = perform(Constant(2, 100.0), lambda number: 0.01, fails=lambda number: True)
+    assert 2 * 20 < len(done.rows) < 2 * 35
+    assert all(row["metrics"]["queue_time"] == pytest.approx(0) for row in done.rows)
+    assert len(done.runner.results.notes) == 1
+
+
+def test_an_agent_that_comes_back_is_called_without_rests():
+    done = perform(Constant(1, 20.0), lambda number: 0.5, fails=lambda number: number < 6)
+    assert done[6]["started_at"] == pytest.approx(6 * 0.5 + 0.1 + 0.2 + 0.4)
+    assert done[10]["started_at"] - done[7]["started_at"] == pytest.approx(1.5)
+
+
+def test_failures_that_took_their_time_or_are_seldom_cost_no_rest():
+    assert perform(Constant(1, 20.0), lambda number: 1.0, fails=lambda number: True).numbers == list(range(20))
+    mostly = perform(Constant(1, 20.0), lambda number: 0.5, fails=lambda number: number % 4 != 0)
+    assert (len(mostly.rows), mostly.runner.results.notes) == (40, [])
+
+
+def test_a_test_case_that_always_fails_costs_no_rest():
+    done = perform(Constant(2, 20.0), lambda number: 0.5, fails=lambda number: number % 2 == 1)
+    assert (len(done.rows), done.runner.results.notes) == (80, [])
+
+
+def test_a_number_of_simulations_is_gone_through_whatever_fails():
+    assert perform(Simulations(1, 50), lambda number: 0.01, fails=lambda number: True).ended_at == pytest.approx(0.5)
+
+
+def test_a_stop_ends_a_rest():
+    done = perform(Constant(1, 100.0), lambda number: 0.01, fails=lambda number: True, end=("stop", 30.0))
+    assert done.ended_at == pytest.approx(30.0, abs=0.02)
