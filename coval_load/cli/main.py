@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -38,7 +37,8 @@ for command in (demo, run, soak, check, plan, report, reference_agent):
 
 def _nowhere() -> TextIO:
     """In place of an output that was closed before we began; Python has None there."""
-    return Path(os.devnull).open("w", encoding="utf-8")
+    # Left open: what is said at the very end goes there, too.
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)
 
 
 def main() -> None:

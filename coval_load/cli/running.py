@@ -49,6 +49,7 @@ def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: 
         began = Asked.told(run["source"])
         ensemble = prepare(attrs.evolve(began, plan=asked.plan or began.plan).source, began.overrides)
         check_same(folder, run, ensemble.plan.masked())
+        ensemble = attrs.evolve(ensemble, plan=attrs.evolve(ensemble.plan, name=run["name"]))  # agents are told of it
         reopened = reopen(folder, run)
         reopened.hold()
         earlier = read_earlier(folder, run, ensemble.plan.thresholds)
