@@ -147,18 +147,19 @@ class RunFolder:
         `unwritten` is what the process exits with where the disk does not take the summary.
         """
         self.fault = None
-        self._write(self.summary_file, dict(summary))
-        if self.fault is not None and unwritten is not None:
+        if not self._write(self.summary_file, dict(summary)) and unwritten is not None:
             exit_code = unwritten
         self._run |= {"ended": iso_utc(ended_utc), "exit_code": exit_code}
         self._write(self.run_file, self._run)
         return dict(self._run)
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
+    def _write(self, path: Path, content: dict[str, Any]) -> bool:
         try:
             write_atomically(path, dump_json(content, indented=True))
         except OSError as error:
             self.fault = self.fault or error
+            return False
+        return True
 
 
 def reopen(path: Path, run: Mapping[str, Any]) -> RunFolder:
