@@ -125,10 +125,21 @@ class _Loading:
         thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded), hide=self.hide)
         if file is not None:
             self.faults += self.mismatches(file, loaded)
+        self.faults += self.filled_names()
         self.faults += [*loader.case_faults, *self.expanded.faults, *self.agents.faults, *loader.turn_faults, *wrong]
         if self.faults or file is None or any(one.test_set is None for one in loaded):
             raise Faulty(self.told())
         return self.settled(file, name, loaded, loader, thresholds, ca_file)
+
+    def filled_names(self) -> Iterator[Fault]:
+        """Names of scenarios tell results apart: masked ones might not differ, and none may show a secret."""
+        for place in self.expanded.places:
+            if place[0] == "scenarios" and place[2:] == ("name",):
+                yield Fault(
+                    f"scenarios[{place[1]}].name",
+                    "expected a name without ${...}, as it stands in every result; got one from the environment, "
+                    "which is shown nowhere: write it out",
+                )
 
     def mismatches(self, file: PlanFile, loaded: Sequence[LoadedPart]) -> Iterator[Fault]:
         """What is right by itself, and wrong together."""

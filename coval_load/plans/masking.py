@@ -17,7 +17,7 @@ from coval_load.plans.test_sets import TestSet
 
 
 def with_secrets(plan: Plan, file: PlanFile, expanded: Expanded, test_sets: Sequence[TestSet]) -> Plan:
-    """`plan` with all its `secrets`, and with what its `masked` gives: the keys of a plan file, settled.
+    """`plan` with all its `secrets`, without any in its name, and with what its `masked` gives.
 
     `test_sets` has one for each scenario.
     """
@@ -36,7 +36,7 @@ def with_secrets(plan: Plan, file: PlanFile, expanded: Expanded, test_sets: Sequ
     shown = mask(written, secrets, tuple(_places(file, expanded, test_sets)))
     shown["agents"] = [Redactor(secrets).clean({"name": agent.name, **masked(agent)}) for agent in plan.agents]
     del shown["persona"]
-    return attrs.evolve(plan, secrets=secrets, shown=shown)
+    return attrs.evolve(plan, name=Redactor(secrets).text(plan.name), secrets=secrets, shown=shown)
 
 
 def _settled(scenario: PlannedScenario, load: AnyLoad) -> dict[str, Any]:

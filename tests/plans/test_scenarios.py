@@ -357,3 +357,11 @@ def test_whatever_scenarios_say_they_load_or_are_faulted(raw, scenarios, has_own
     else:
         assert len(loaded.scenarios) == len(scenarios or [1])
         json.dumps(loaded.masked())
+
+
+def test_names_show_nothing_out_of_the_environment(load, faults):
+    named = PLAN | {"scenarios": [{"name": "a"}, {"name": "of ${X}"}]}
+    (fault,) = faults(named, environ={"X": "sesame-street"})
+    assert fault.startswith("scenarios[1].name: expected a name without ${...}")
+    assert "sesame" not in fault
+    assert load(PLAN | {"name": "nightly ${X}"}, environ={"X": "sesame-street"}).name == "nightly ***"
