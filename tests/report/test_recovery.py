@@ -297,8 +297,8 @@ def added_to_timeline(folder, recovered):
 def test_with_the_remainder_the_timeline_has_all_that_was_known(files, data):
     rows = data.draw(st.integers(0, len(files["simulations.jsonl"]) - 1))
     intervals = data.draw(st.integers(0, len(files["timeline.jsonl"]) - 1))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for name, content in files.items():
             (folder / name).write_bytes(content)
         (folder / "simulations.jsonl").write_bytes(files["simulations.jsonl"][:rows])
