@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from coval_load.engine.lapses import Lapses
 from coval_load.engine.vitals import Vitals
 
 
@@ -12,6 +13,7 @@ class Evidence:
     """Seconds and counts of a run; a percentile is None where nothing was recorded."""
 
     vitals: Vitals = attrs.field(factory=Vitals)
+    lapses: Lapses = attrs.field(factory=Lapses)
     loop_lag_samples: int = 0
     loop_lag_p99_s: float | None = None
     loop_lag_max_s: float | None = None
@@ -45,6 +47,9 @@ class Evidence:
             "gc_pause_max_s": self.gc_pause_max_s,
             "loop_lag_p99_s": self.loop_lag_p99_s,
             "loop_lag_max_s": self.loop_lag_max_s,
+            "lagged_s": round(self.lapses.total_s, 3),
+            "lagged_from_s": self.lapses.longest[0] if self.lapses.longest else None,
+            "lagged_until_s": self.lapses.longest[1] if self.lapses.longest else None,
             "send_lateness_p99_s": self.send_lateness_p99_s,
             "start_lateness_p99_s": self.start_lateness_p99_s,
             "frames_skipped": self.frames_skipped,

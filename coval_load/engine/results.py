@@ -9,6 +9,7 @@ from coval_load.engine import metrics
 from coval_load.engine.check_tally import CheckTally
 from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Labels, Selector
+from coval_load.engine.lapses import Lapses
 from coval_load.engine.outcome import ErrorKind, Outcome
 from coval_load.engine.tally import Account, Tally
 from coval_load.engine.verdict import verdict
@@ -36,6 +37,8 @@ class Results:
     clean: Callable[[Any], Any] = _as_it_is
     vitals: Vitals = attrs.field(factory=Vitals, init=False)
     """How the generator itself fares; `watch_generator` keeps it up to date."""
+    lapses: Lapses = attrs.field(factory=Lapses, init=False)
+    """When it lagged; whoever keeps the timeline keeps this up to date."""
     notes: list[str] = attrs.field(factory=list, init=False)
     """What a reader of the summary should know, each a sentence; see `note`."""
     whole: Tally = attrs.field(factory=Tally, init=False)
@@ -63,6 +66,10 @@ class Results:
         known = self.selections.get(selector)
         kept = frozenset(names) | (known.keeps or frozenset() if known else frozenset())
         self.selections[selector] = Tally(kept)
+
+    def name_of(self, selector: Selector) -> str:
+        """What `selector` is called where people may read it."""
+        return str(self.clean(str(selector)))
 
     def account(self, labels: Labels) -> Account:
         """Where a simulation with `labels` adds what it measures."""
@@ -125,6 +132,7 @@ class Results:
         counts = self.whole.counts
         return Evidence(
             vitals=self.vitals,
+            lapses=self.lapses,
             loop_lag_samples=self.samples(metrics.LOOP_LAG),
             loop_lag_p99_s=self.percentile(metrics.LOOP_LAG, 99),
             loop_lag_max_s=self.percentile(metrics.LOOP_LAG, 100),
@@ -154,9 +162,9 @@ class Results:
             "error_examples": dict(self._examples),
             "counters": whole["counters"],
             "metrics": whole["metrics"],
-            "agents": {name: _of_each(tally.summary()) for name, tally in self.agents.items()},
-            "scenarios": {name: _of_each(tally.summary()) for name, tally in self.scenarios.items()},
-            "selections": {str(selector): tally.summary() for selector, tally in self.selections.items()},
+            "agents": {self.clean(name): _of_each(tally.summary()) for name, tally in self.agents.items()},
+            "scenarios": {self.clean(name): _of_each(tally.summary()) for name, tally in self.scenarios.items()},
+            "selections": {self.name_of(selector): tally.summary() for selector, tally in self.selections.items()},
             "checks": self.checks.summary(),
             "thresholds": [],
             "generator": verdict(self.evidence()),
@@ -173,7 +181,7 @@ class Results:
         for tallies, entries in ((self.agents, summary["agents"]), (self.scenarios, summary["scenarios"])):
             for name, entry in entries.items():
                 _of(tallies, name).merge(_as_tally(entry))
-        known = {str(selector): tally for selector, tally in self.selections.items()}
+        known = {self.name_of(selector): tally for selector, tally in self.selections.items()}
         for name, entry in summary["selections"].items():
             if name in known:
                 known[name].merge(entry)
@@ -182,6 +190,7 @@ class Results:
             self.note(sentence)
         self.checks.merge(summary.get("checks", []))
         self.vitals.merge(summary["generator"])
+        self.lapses.merge(summary["generator"])
 
 
 def _of(tallies: dict[str, Tally], name: str) -> Tally:

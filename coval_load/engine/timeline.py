@@ -99,6 +99,7 @@ def merge_interval(results: Results, row: Mapping[str, Any]) -> None:
     # `Results.merge` takes the worse of two processes; what is in seconds must add up, and is left out of it.
     worst = verdict(Evidence()) | {name: generator[name] for name in _AT_WORST}
     results.merge({**row, "error_examples": {}, "notes": [], "generator": worst})
+    results.lapses.add(row)
     vitals = results.vitals
     vitals.watched_s += generator["watched_s"]
     vitals.cpu_s += generator["cpu_s"]
@@ -238,9 +239,9 @@ class _Look:
     def _all(self) -> Iterable[list[tuple[str, Tally]]]:
         results = self._results
         yield [("", results.whole)]
-        yield list(results.agents.items())
-        yield list(results.scenarios.items())
-        yield [(str(selector), tally) for selector, tally in results.selections.items()]
+        yield [(results.clean(name), tally) for name, tally in results.agents.items()]
+        yield [(results.clean(name), tally) for name, tally in results.scenarios.items()]
+        yield [(results.name_of(selector), tally) for selector, tally in results.selections.items()]
 
     def _ledger(self, tally: Tally) -> _Ledger:
         # By identity: tallies compare by what they hold. Results never drops one, so an id stays its own.

@@ -18,6 +18,8 @@ LOOP_LAG_DEGRADED_S = 0.05
 """Visible in a p50 of a few hundred milliseconds."""
 STALL_DEGRADED_S = 1.0
 """So long a stall is in every conversation that went on then, however well the rest of an hour went."""
+LAGGED_DEGRADED_S = 30.0
+"""Intervals of the timeline in which more than a tenth was late: of a night, below every percentile."""
 START_LATENESS_INVALID_S = 0.25
 """Simulations come in bunches, not at the rate that the plan says."""
 START_LATENESS_DEGRADED_S = 0.05
@@ -74,6 +76,7 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
     yield from _lost(evidence)
     yield from _late(evidence)
     yield from _stalled(evidence)
+    yield from _lagged(evidence)
     yield from _short_of_cpu(evidence.vitals)
     yield from _collecting(evidence)
     yield from _not_started(evidence)
@@ -126,6 +129,24 @@ def _stalled(evidence: Evidence) -> Iterator[Finding]:
             f"the generator stood still for {longest_s:.1f} s, expected at most {STALL_DEGRADED_S:g} s; "
             f"{_advice(evidence.vitals)}",
         )
+
+
+def _lagged(evidence: Evidence) -> Iterator[Finding]:
+    lapses = evidence.lapses
+    if lapses.longest is None or lapses.total_s < LAGGED_DEGRADED_S:
+        return
+    begins, ends = lapses.longest
+    yield (
+        "degraded",
+        f"the generator lagged for {lapses.total_s:.0f} s in all, longest from {_clock(begins)} to {_clock(ends)} of "
+        f"the run, expected less than {LAGGED_DEGRADED_S:g} s; leave out what was measured then: "
+        f"{_advice(evidence.vitals)}",
+    )
+
+
+def _clock(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _short_of_cpu(vitals: Vitals) -> Iterator[Finding]:

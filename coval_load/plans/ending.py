@@ -75,19 +75,23 @@ def judged_thresholds(
             return aborted.row(aborted=True)
         return judge(threshold, results, elapsed_s, shares).row()
 
-    return [row(threshold) for threshold in thresholds]
+    # A label may be a secret that came out of the environment into a test case.
+    return [results.clean(row(threshold)) for threshold in thresholds]
 
 
-def note_cut_off(plan: Plan, results: Results, interrupted: bool) -> None:
+def note_cut_off(plan: Plan, results: Results, interrupted: bool, aborted: Judged | None = None) -> None:
     """Say why simulations were cancelled."""
-    cancelled = results.counted(metrics.CANCELLED)
+    cut_off = results.counted(metrics.CANCELLED) - results.counted(metrics.NEVER_STARTED)
+    told = f" and {cut_off} simulations were cut off" if cut_off else ""
     if interrupted:
-        results.note("the run was interrupted" + (f" and {cancelled} simulations were cut off" if cancelled else ""))
-        return
-    never = results.counted(metrics.NEVER_STARTED)
-    if cancelled > never:
+        results.note(f"the run was interrupted{told}")
+    elif aborted is not None:
         results.note(
-            f"{cancelled - never} simulations were not over when the duration and the grace period of "
+            f"the run was stopped{told}: {results.clean(aborted.threshold.key)}: {results.clean(aborted.reason)}"
+        )
+    elif cut_off:
+        results.note(
+            f"{cut_off} simulations were not over when the duration and the grace period of "
             f"{plan.timeouts.grace_s:g} s were: set timeouts.grace in the plan to what a conversation takes"
         )
 

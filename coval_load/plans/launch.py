@@ -209,6 +209,7 @@ class _Run:
 
             def keep(row: dict[str, Any]) -> None:
                 self.series.add(row)
+                results.lapses.add(row)
                 write_interval(row)
 
             def gauge() -> tuple[int, int]:
@@ -229,7 +230,7 @@ class _Run:
                 self.ended_at = trio.current_time()
                 self.interrupted = heed.interrupted
             note_limits(plan, runner.held_back, results)
-            note_cut_off(plan, results, self.interrupted)
+            note_cut_off(plan, results, self.interrupted, self.aborted)
             if faults.count:
                 results.note(
                     f"{faults.count} faults of coval-load itself: their tracebacks are in {self.folder.fault_file.name}"
@@ -263,8 +264,6 @@ class _Run:
         """The summary, on disk as far as the disk takes it."""
         plan = self.ensemble.plan
         drifted = drift_of(plan, self.series)
-        if self.aborted is not None:
-            self.results.note(f"the run was stopped: {self.aborted.threshold.key}: {self.aborted.reason}")
         summary = self.results.summary()
         elapsed_s = self.ended_at - self.began_at
         rows = judged_thresholds(plan.thresholds, self.results, elapsed_s, drifted, self.aborted)

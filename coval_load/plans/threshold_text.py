@@ -147,7 +147,8 @@ def _read_drift(text: str) -> float:
 def _read_share(text: str) -> float:
     found = _PERCENTS.fullmatch(text)
     share = _share(found[1]) if found else float(text) if _NUMBER.fullmatch(text) else None
-    if share is None or share > 1:
+    # A bare 1 is 100 %, which no one means who writes it.
+    if share is None or share > 1 or (found is None and share == 1):
         hint = f" (did you mean {text}%?)" if share is not None and found is None and share <= 100 else ""
         raise Unreadable(f"expected the limit of a rate such as 1% or 0.01, at most 100%{hint}")
     return share
