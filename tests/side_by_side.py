@@ -1,4 +1,4 @@
-"""`make test`: the tests in two processes at once. Some mostly wait and measure, the others mostly compute.
+"""`make test`: the tests in three processes at once. Two mostly wait and measure, the third mostly computes.
 
 Those that compute give way (`nice`), so that what is measured at the same time is not late because of them.
 """
@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WAITING = ("tests/end_to_end", "tests/test_readme.py")
+WAITING = [*sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))]
+WAITING += ["tests/test_readme.py"]
 
 
 def start(arguments: list[str], before: list[str]) -> subprocess.Popen:
@@ -19,9 +20,10 @@ def start(arguments: list[str], before: list[str]) -> subprocess.Popen:
 
 
 def main() -> int:
-    """Runs both, prints what each said once it is over; the exit code is 0 only if both have it."""
+    """Runs them, prints what each said once it is over; the exit code is 0 only if all have it."""
     gives_way = ["nice", "-n", "10"] if shutil.which("nice") else []
-    running = [start([f"--ignore={path}" for path in WAITING], gives_way), start([*WAITING], [])]
+    computing = ["tests", "--ignore=tests/end_to_end", "--ignore=tests/test_readme.py"]
+    running = [start(computing, gives_way), start(WAITING[::2], []), start(WAITING[1::2], [])]
     try:
         for process in running:
             said, _ = process.communicate()

@@ -1,23 +1,42 @@
 """The `coval-load` command."""
 
+import importlib
 import os
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 import click
 
 from coval_load import __version__
-from coval_load.cli.check import check
-from coval_load.cli.demo import demo
 from coval_load.cli.output import lead_nowhere
-from coval_load.cli.plan import plan
-from coval_load.cli.report import report
-from coval_load.cli.run import run
-from coval_load.cli.soak import soak
-from coval_load.reference.command import reference_agent
+
+_COMMANDS: Mapping[str, str] = {
+    "demo": "coval_load.cli.demo:demo",
+    "run": "coval_load.cli.run:run",
+    "soak": "coval_load.cli.soak:soak",
+    "check": "coval_load.cli.check:check",
+    "plan": "coval_load.cli.plan:plan",
+    "report": "coval_load.cli.report:report",
+    "reference-agent": "coval_load.reference.command:reference_agent",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Imports a command when it is asked for: all of them together take a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Load tests for conversational AI agents, over voice and chat.
@@ -29,10 +48,6 @@ def cli() -> None:
     coval-load run --agent agent.json          a load test
     coval-load soak plan.yaml --duration 8h    the same load overnight
     """
-
-
-for command in (demo, run, soak, check, plan, report, reference_agent):
-    cli.add_command(command)
 
 
 def _nowhere() -> TextIO:

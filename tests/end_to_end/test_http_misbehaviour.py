@@ -11,7 +11,7 @@ from processes import DEEP, agents, plan_for_all
 from coval_load.reference.misbehaviour import KINDS_OF
 
 ONE_IN = 12 if DEEP else 4
-SLACK_S = 1.0
+SLACK_S = 5.0
 TIMES = 3 if DEEP else 1
 TIMEOUTS_S = {"setup": 4.0 * TIMES, "connect": 4.0 * TIMES, "response": 3.0 * TIMES}
 DELAY_S = 1.0 * TIMES
