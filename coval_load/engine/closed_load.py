@@ -63,7 +63,7 @@ class ClosedLoad:
                 await self._ended.wait()
             if self._ended.is_set():
                 return
-            self._take(step, max(at, self.floor.resumed_at), simulations)
+            await self._take(step, max(at, self.floor.resumed_at), simulations)
         await self._ended.wait()
 
     def _steps_left(self) -> Iterator[Step]:
@@ -87,13 +87,14 @@ class ClosedLoad:
         for scope in self._queue:
             scope.cancel()
 
-    def _take(self, step: Step, due: float, simulations: trio.Nursery) -> None:
+    async def _take(self, step: Step, due: float, simulations: trio.Nursery) -> None:
         # Every place below the former number is there already; one above it may still be finishing its last.
         before, self._wanted = self._wanted, step.concurrency
         for place in range(before, self._wanted):
             if place not in self._places:
                 self._places.add(place)
                 simulations.start_soon(self._place, place, due)
+                await trio.lowlevel.checkpoint()  # a thousand that begin at once would hold the loop for 100 ms
 
     async def _place(self, place: int, due: float) -> None:
         try:
