@@ -52,7 +52,11 @@ def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: 
         ensemble = attrs.evolve(ensemble, plan=attrs.evolve(ensemble.plan, name=run["name"]))  # agents are told of it
         reopened = reopen(folder, run)
         reopened.hold()
-        earlier = read_earlier(folder, run, ensemble.plan.thresholds)
+        try:
+            earlier = read_earlier(folder, run, ensemble.plan.thresholds)
+        except BaseException:
+            reopened.let_go()
+            raise
     except (Faulty, ValueError) as error:
         refuse(error if isinstance(error, Faulty) else Faulty([Fault("--resume", str(error))]))
     if earlier.leaves(ensemble.plan):
@@ -60,6 +64,7 @@ def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: 
     else:
         say(sys.stderr, f"nothing is left: the run was over after {clock(earlier.elapsed_s)}\n")
         if earlier.is_whole and run.get("exit_code") not in (None, EXIT_INTERRUPTED):
+            reopened.let_go()
             whole = Finished(earlier.summary, run, run["exit_code"])
             print_summary(whole, reopened, as_json=as_json)
             return whole.exit_code
