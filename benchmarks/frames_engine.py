@@ -60,13 +60,13 @@ def resident_kib() -> float:
 def main(endpoint: str, ca_file: str, simulations: int, seconds: float) -> None:
     figures = {}
 
-    async def watch(runner, results) -> None:
+    async def watch(live) -> None:
+        runner, results = live.runner, live.results
         while results.samples("connect_time") < simulations:  # noqa: ASYNC110 - the engine has no event for it
             await trio.sleep(0.1)
         await trio.sleep(SETTLE_S)
         figures["kib_each"] = (resident_kib() - before) / simulations
-        lateness = results._distribution(metrics.SEND_LATENESS)
-        lateness.__init__()
+        results.whole.distribution(metrics.SEND_LATENESS).clear()
         cpu, wall = time.process_time(), time.perf_counter()
         await trio.sleep(seconds)
         pairs = results.samples(metrics.SEND_LATENESS)
@@ -85,7 +85,7 @@ def main(endpoint: str, ca_file: str, simulations: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = create(Path(temporary) / "run", "frames", datetime.now(UTC))
         before = resident_kib()
-        finished = trio.run(lambda: run_plan(ensemble, folder, watch=watch))
+        finished = trio.run(lambda: run_plan(ensemble, folder, watches=[watch]))
     counters = finished.summary["counters"]
     figures["echoed"] = counters["messages_received"] / max(counters["messages_sent"], 1)
     figures["errors"] = sum(finished.summary["errors"].values())

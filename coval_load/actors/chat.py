@@ -92,7 +92,7 @@ class ChatConversation:
 
     def _heard(self, reply: ChatReply) -> Entry:
         self._has_heard = True
-        self.simulation.hearsay.answered()
+        self.simulation.answered()
         self._over_at = reply.last_at + self.quiet_s
         self._due = self._over_at + self.persona.wait_s
         return self._add(reply)

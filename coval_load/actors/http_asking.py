@@ -102,6 +102,7 @@ class HttpAsking:
         simulation = self.simulation
         response_s = simulation.services.timeouts.response_s
         self._tell_request(request)
+        simulation.tell_wait()
         kept = _KEPT_OF_A_REFUSAL if simulation.narrator is None else _KEPT_TO_TELL
         listening = _Listening(self.dialect, Reply(trio.current_time()), self._note, kept)
         self._requests += 1
@@ -142,7 +143,6 @@ class HttpAsking:
             return
         names = ", ".join(name for name, _ in request.headers)
         self.simulation.tell("sent", f"{shown(request)} ({names})", body_told(request.body or b""))
-        self.simulation.tell_wait()
 
     def _tell_answer(self, answer: Answer, beginning: bytes) -> None:
         if self.simulation.narrator is not None:

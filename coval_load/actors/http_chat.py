@@ -148,7 +148,7 @@ class HttpChatConversation:
             self.dialect.heard(reply.text, False, timestamp())
         self._over_at = reply.sent_at if reply.last_at is None else reply.last_at
         if turn.said is not None:
-            self.simulation.hearsay.answered()
+            self.simulation.answered()
             turn.measure(self.simulation, turn.said)
         return reply.ended
 

@@ -2,6 +2,7 @@
 
 import attrs
 
+from coval_load.actors.waiting_room import WaitingRoom
 from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
@@ -21,3 +22,4 @@ class Services:
     timeouts: Timeouts
     origin: float
     faults: FaultLog
+    waiting: WaitingRoom = attrs.field(factory=WaitingRoom)

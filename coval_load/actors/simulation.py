@@ -108,9 +108,21 @@ class Simulation:
         self._turn += 1
         self.account.count(metrics.TURNS)
 
+    @property
+    def turn(self) -> int:
+        """Which turn the caller took last, from 1; 0 before the first."""
+        return self._turn
+
     def tell_wait(self) -> None:
-        """Say for how long the agent is waited for."""
-        self.tell("waiting for the agent", f"at most {self.services.timeouts.response_s:g} s")
+        """From here on the agent is waited for, until it `answered`."""
+        self.services.waiting.enter(self, trio.current_time())
+        if self.narrator is not None:
+            self.tell("waiting for the agent", f"at most {self.services.timeouts.response_s:g} s")
+
+    def answered(self) -> None:
+        """The agent's reply was heard."""
+        self.services.waiting.leave(self)
+        self.hearsay.answered()
 
     def tell(self, what: str, detail: str = "", more: str = "") -> None:
         """Tell whoever watches this simulation closely."""
@@ -144,6 +156,7 @@ class Simulation:
         free stays for minutes.
         """
         now = trio.current_time()
+        self.services.waiting.leave(self)
         call, self._call = self._call, None
         if call is not None:
             call.finished(now)

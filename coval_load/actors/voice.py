@@ -3,16 +3,15 @@
 import attrs
 import trio
 
-from coval_load.actors.clips import RECORDING_RATE_HZ
 from coval_load.actors.listener import Listener, Reply
 from coval_load.actors.loss import Loss
 from coval_load.actors.pacer import Pacer
 from coval_load.actors.persona import Persona, Press, Say, Show, Skip, Turn
+from coval_load.actors.placing import PlayoutClock
 from coval_load.actors.simulation import Simulation
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.audio.onset import LoudnessMeter
-from coval_load.codecs.audio.resampling import StreamingResampler
 from coval_load.codecs.dialects.interface import VoiceDialect
 from coval_load.codecs.events import AudioReceived, TextReceived
 from coval_load.engine import metrics
@@ -65,7 +64,7 @@ class VoiceConversation:
     recording: StereoRecording | None = None
     _listener: Listener = attrs.field(init=False)
     _pacer: Pacer | None = attrs.field(default=None, init=False)
-    _resampler: StreamingResampler | None = attrs.field(default=None, init=False)
+    _playout: PlayoutClock = attrs.field(init=False)
     _due: float = attrs.field(default=0.0, init=False)
     _over_at: float = attrs.field(default=0.0, init=False)
     _has_heard: bool = attrs.field(default=False, init=False)
@@ -85,8 +84,7 @@ class VoiceConversation:
             yield_silence_s=persona.yield_silence_s,
             explain=simulation.hearsay.explain,
         )
-        if self.recording is not None:
-            self._resampler = StreamingResampler(self.rate_hz, RECORDING_RATE_HZ)
+        self._playout = PlayoutClock(self.rate_hz, self.paced)
 
     def hear(self, event: AudioReceived | TextReceived, at: float) -> None:
         """Audio arrived: the hot path."""
@@ -95,8 +93,8 @@ class VoiceConversation:
         pcm = event.pcm
         self._bytes_heard += len(pcm)
         self._listener.audio_received(pcm, at)
-        if self._resampler is not None and self.recording is not None:
-            self.recording.agent(self._resampler.push(pcm), at)
+        if self.recording is not None:
+            self.recording.agent(pcm, self._playout.heard_at(pcm, at), self.rate_hz)
             self.recording.flush(at)
 
     def lost(self, loss: Loss) -> None:
@@ -253,7 +251,7 @@ class VoiceConversation:
 
     def _heard(self, reply: Reply) -> Entry:
         self._has_heard = True
-        self.simulation.hearsay.answered()
+        self.simulation.answered()
         self._over_at = reply.over_at
         self._due = reply.over_at + self.persona.wait_s
         simulation = self.simulation

@@ -46,6 +46,6 @@ async def _demo(model_type: str, concurrency: int, duration: float | None, as_js
         ensemble = prepare(agent.plan_file, overrides)
         folder = open_folder(None, ensemble.plan.name)
         click.echo(f"{concurrency} callers against a reference agent at {agent.endpoint}", err=True)
-        finished: Finished = await run_plan(ensemble, folder, watch=watched(ensemble))
+        finished: Finished = await run_plan(ensemble, folder, watches=[watched(ensemble)])
     print_summary(finished, folder, as_json=as_json)
     return finished.exit_code

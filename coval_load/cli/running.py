@@ -16,12 +16,10 @@ from coval_load.cli.output import say
 from coval_load.cli.overrides import Asked
 from coval_load.cli.preparing import in_colour, prepare, refuse
 from coval_load.engine import metrics
-from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, create, reopen
-from coval_load.engine.runner import Runner
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.ending import EXIT_INTERRUPTED, duration_of, total_of
-from coval_load.plans.launch import Finished, Watch, run_plan
+from coval_load.plans.launch import Finished, Live, Watch, run_plan
 from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.resuming import Earlier, check_same, read_earlier, read_run
 from coval_load.plans.room import check_room
@@ -107,14 +105,16 @@ async def _run(
     earlier: Earlier | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
-    return await run_plan(ensemble, folder, watch=watched(ensemble), earlier=earlier, source=source)
+    return await run_plan(ensemble, folder, watches=[watched(ensemble)], earlier=earlier, source=source)
 
 
 def watched(ensemble: Ensemble) -> Watch:
     """Shows on standard error how a run of `ensemble` goes."""
     total, duration_s = total_of(ensemble.plan), duration_of(ensemble.plan)
 
-    async def watch(runner: Runner, results: Results) -> None:
+    async def watch(live: Live) -> None:
+        runner, results = live.runner, live.results
+
         def snapshot() -> Progress:
             return Progress(
                 running=runner.running,

@@ -9,7 +9,9 @@ from coval_load.engine import metrics
 from coval_load.engine.outcome import Outcome
 from coval_load.engine.scenario import Scenario
 from coval_load.engine.settling import Floor, Ticket
+from coval_load.engine.shapes.constant import Constant
 from coval_load.engine.shapes.interface import ClosedShape, Step
+from coval_load.engine.shapes.simulations import Simulations
 
 AT_ONCE_S = 1.0
 """A simulation that failed in less has hardly called anybody."""
@@ -38,6 +40,7 @@ class ClosedLoad:
     floor: Floor
     began_at: float
     _wanted: int = attrs.field(default=0, init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _places: set[int] = attrs.field(factory=set, init=False)
     _numbers: Iterator[int] = attrs.field(init=False)
     _stopped: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -57,6 +60,7 @@ class ClosedLoad:
 
     async def start_all(self, simulations: trio.Nursery) -> None:
         """Open and close places as the shape says; returns when nothing is left to start."""
+        self._nursery = simulations
         for step in self._steps_left():
             at = self.began_at + step.at_s
             with trio.move_on_at(at):
@@ -80,6 +84,23 @@ class ClosedLoad:
             yield step
         if reached is not None:
             yield reached
+
+    @property
+    def wanted(self) -> int:
+        """How many at once it asks for now."""
+        return self._wanted
+
+    @property
+    def is_changeable(self) -> bool:
+        """Whether it goes on, and asks for the same concurrency throughout."""
+        goes_on = self._nursery is not None and not self._stopped.is_set() and not self._ended.is_set()
+        return goes_on and isinstance(self.shape, Constant | Simulations)
+
+    def change(self, concurrency: int) -> None:
+        """From now on `concurrency` at once; a place that goes away finishes its conversation first."""
+        assert self._nursery is not None
+        now = trio.current_time()
+        self._nursery.start_soon(self._take, Step(now - self.began_at, concurrency), now, self._nursery)
 
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""

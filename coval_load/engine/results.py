@@ -10,7 +10,7 @@ from coval_load.engine.check_tally import CheckTally
 from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Labels, Selector
 from coval_load.engine.lapses import Lapses
-from coval_load.engine.outcome import ErrorKind, Outcome
+from coval_load.engine.outcome import ErrorKind, Failure, Outcome
 from coval_load.engine.tally import Account, Tally
 from coval_load.engine.verdict import verdict
 from coval_load.engine.vitals import Vitals
@@ -50,6 +50,10 @@ class Results:
     """How the checks of test cases came out."""
     frame_lateness: Callable[[float], None] = attrs.field(init=False)
     """Records one `send_lateness` in seconds: called for every frame, so it is one function call deep."""
+    latest_failures: dict[str, Failure] = attrs.field(factory=dict, init=False)
+    """The latest failure of each kind, its message not masked."""
+    changes: list[dict[str, Any]] = attrs.field(factory=list, init=False)
+    """What was changed of the load while the run went on: `at` (seconds), `scenario`, `before`, `concurrency`."""
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
     _accounts: dict[Labels, Account] = attrs.field(factory=dict, init=False)
 
@@ -98,8 +102,12 @@ class Results:
     def finished(self, outcome: Outcome, account: Account | None = None) -> None:
         """Count a simulation that ended, and keep the message of the first error of each kind."""
         (account or self.whole).finished(outcome)
-        if outcome.error is not None and str(outcome.error.kind) not in self._examples:
-            self._examples[str(outcome.error.kind)] = str(self.clean(outcome.error.message))
+        if outcome.error is None:
+            return
+        kind = str(outcome.error.kind)
+        self.latest_failures[kind] = outcome.error
+        if kind not in self._examples:
+            self._examples[kind] = str(self.clean(outcome.error.message))
 
     def note(self, sentence: str) -> None:
         """Keep a sentence for the reader of the summary; the same one is kept once."""
@@ -168,6 +176,7 @@ class Results:
             "checks": self.checks.summary(),
             "thresholds": [],
             "generator": verdict(self.evidence()),
+            "changes": list(self.changes),
             "notes": list(self.notes),
         }
 
@@ -188,6 +197,7 @@ class Results:
         self._examples = dict(summary["error_examples"]) | self._examples
         for sentence in summary["notes"]:
             self.note(sentence)
+        self.changes = [*summary.get("changes", []), *self.changes]
         self.checks.merge(summary.get("checks", []))
         self.vitals.merge(summary["generator"])
         self.lapses.merge(summary["generator"])

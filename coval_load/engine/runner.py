@@ -1,7 +1,7 @@
 """Scenarios side by side: each with a nursery of its own and two nested deadlines."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -9,11 +9,15 @@ import trio
 
 from coval_load.engine.closed_load import ClosedLoad
 from coval_load.engine.open_load import OpenLoad
+from coval_load.engine.outcome import Stage
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.scenario import Scenario
 from coval_load.engine.settling import Floor
 from coval_load.engine.shapes.interface import ClosedShape
+
+MOST_AT_ONCE = 100_000
+"""What a running load may be changed to at most."""
 
 
 @attrs.define
@@ -53,6 +57,10 @@ class Runner:
         """Simulations that wait for a place now."""
         return self._floor.queued
 
+    def stages(self) -> Iterable[Stage]:
+        """Where each simulation is that goes on now."""
+        return (ticket.actor.stage for ticket in self._floor.active)
+
     @property
     def held_back(self) -> set[str]:
         """Agents whose limit made a simulation wait or be left out."""
@@ -66,6 +74,35 @@ class Runner:
         async with trio.open_nursery() as parts:
             for part in self._parts:
                 parts.start_soon(part.run)
+
+    def wanted(self, scenario: str) -> int | None:
+        """How many at once a scenario asks for now; None where it is an open load, or does not go on."""
+        for part in self._parts:
+            if part.scenario.name == scenario:
+                return part.wanted
+        return None
+
+    @property
+    def changeable(self) -> Sequence[str]:
+        """Scenarios that go on with a concurrency that stays the same, and so may be changed."""
+        return [part.scenario.name for part in self._parts if part.is_changeable]
+
+    def change(self, scenario: str, concurrency: int) -> None:
+        """From now on `concurrency` at once in a scenario that is one of `changeable`; what runs is never cut off.
+
+        Error handling: ValueError where it is none of them, or `concurrency` is not within 1 and `MOST_AT_ONCE`.
+        """
+        if scenario not in self.changeable:
+            raise ValueError(f"expected a scenario that holds a constant concurrency and goes on; got {scenario!r}")
+        if not 1 <= concurrency <= MOST_AT_ONCE:
+            raise ValueError(f"expected a concurrency of 1 to {MOST_AT_ONCE:,}; got {concurrency:,}")
+        before = self.wanted(scenario)
+        for part in self._parts:
+            if part.scenario.name == scenario:
+                part.change(concurrency)
+        at = round(trio.current_time() - self.started_at, 6)
+        name = self.results.clean(scenario)
+        self.results.changes.append({"at": at, "scenario": name, "before": before, "concurrency": concurrency})
 
     def stop(self) -> None:
         """No new simulations; the running ones have the grace period to finish."""
@@ -113,6 +150,18 @@ class _Part:
         self._stop_load()
         self._starting.cancel()
         self._all.cancel()
+
+    @property
+    def wanted(self) -> int | None:
+        return self._load.wanted if isinstance(self._load, ClosedLoad) else None
+
+    @property
+    def is_changeable(self) -> bool:
+        return isinstance(self._load, ClosedLoad) and self._load.is_changeable
+
+    def change(self, concurrency: int) -> None:
+        assert isinstance(self._load, ClosedLoad)
+        self._load.change(concurrency)
 
     def _make_load(self, began_at: float) -> ClosedLoad | OpenLoad:
         shape = self.scenario.shape

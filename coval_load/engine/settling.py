@@ -41,6 +41,8 @@ class Floor:
     resumed_at: float = 0.0
     running: int = attrs.field(default=0, init=False)
     queued: int = attrs.field(default=0, init=False)
+    active: set[Ticket] = attrs.field(factory=set, init=False)
+    """Simulations that run now."""
     held_back: set[str] = attrs.field(factory=set, init=False)
     """Agents whose limit made a simulation wait or be left out."""
     _agents: dict[str, trio.Semaphore] = attrs.field(factory=dict, init=False)
@@ -65,6 +67,7 @@ class Floor:
         actor.account.record(metrics.QUEUE_TIME, started_at - ticket.due)
         actor.account.count(metrics.STARTED)
         self.running += 1
+        self.active.add(ticket)
         try:
             with trio.move_on_after(self.timeouts.simulation_s) as scope:
                 await actor.run(started_at if waited else ticket.due)
@@ -81,6 +84,7 @@ class Floor:
             raise
         finally:
             self.running -= 1
+            self.active.discard(ticket)
             self._finish(ticket, outcome, started_at)
         return outcome
 

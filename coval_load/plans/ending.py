@@ -40,13 +40,16 @@ def asked_drifts(thresholds: Iterable[Threshold]) -> list[str]:
     return [threshold.name for threshold in thresholds if threshold.aggregate == "drift"]
 
 
-def drift_of(plan: Plan, series: Series) -> list[dict[str, Any]]:
-    """`drift` of `summary.json`: trends while the load was steady; empty for loads that change, and for short runs."""
+def drift_of(plan: Plan, series: Series, changed_s: float = 0.0) -> list[dict[str, Any]]:
+    """`drift` of `summary.json`: trends while the load was steady; empty for loads that change, and for short runs.
+
+    `changed_s` is when somebody last changed the load, in seconds of the run.
+    """
     windows = [window for one in plan.scenarios if (window := _steady(one.shape, one.start_s)) is not None]
     points = series.points
     if len(windows) < len(plan.scenarios) or not points or points[-1].t - points[0].t < LONG_ENOUGH_S:
         return []
-    begins, ends = max(begin for begin, _ in windows), min(end for _, end in windows)
+    begins, ends = max(changed_s, *(begin for begin, _ in windows)), min(end for _, end in windows)
     return drift(series, steady_from_s=begins, steady_until_s=ends)
 
 
@@ -77,6 +80,15 @@ def judged_thresholds(
 
     # A label may be a secret that came out of the environment into a test case.
     return [results.clean(row(threshold)) for threshold in thresholds]
+
+
+def note_changes(results: Results) -> None:
+    """Say what was changed of the load while the run went on."""
+    for change in results.changes:
+        results.note(
+            f"the concurrency of scenario {change['scenario']} was changed from {change['before']} to "
+            f"{change['concurrency']} at {change['at']:.0f} s"
+        )
 
 
 def note_cut_off(plan: Plan, results: Results, interrupted: bool, aborted: Judged | None = None) -> None:

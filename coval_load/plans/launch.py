@@ -6,7 +6,7 @@ import ssl
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,6 +35,7 @@ from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
 from coval_load.engine.over_time import over_time
+from coval_load.engine.pulse import Pulses
 from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
@@ -51,6 +52,7 @@ from coval_load.plans.ending import (
     drift_of,
     exit_code_of,
     judged_thresholds,
+    note_changes,
     note_cut_off,
     note_limits,
 )
@@ -64,8 +66,21 @@ from coval_load.plans.samples import recorded
 if sys.platform != "win32":
     import resource
 
-Watch = Callable[[Runner, Results], Awaitable[object]]
-"""Runs beside the simulations and is cancelled at their end: the live line."""
+
+@attrs.frozen(eq=False)
+class Live:
+    """A run that goes on: what may be looked at, and stopped."""
+
+    plan: Plan
+    folder: RunFolder
+    runner: Runner
+    results: Results
+    pulses: Pulses
+    started_utc: datetime
+
+
+Watch = Callable[[Live], Awaitable[object]]
+"""Runs beside the simulations and is cancelled at their end: the live terminal, the dashboard, what is exported."""
 
 
 @attrs.frozen
@@ -106,7 +121,7 @@ async def run_plan(
     ensemble: Ensemble,
     folder: RunFolder,
     *,
-    watch: Watch | None = None,
+    watches: Sequence[Watch] = (),
     narrator: Narrator | None = None,
     earlier: Earlier | None = None,
     source: Mapping[str, Any] | None = None,
@@ -133,7 +148,7 @@ async def run_plan(
                 open_recorder(folder.simulations_file, redactor.clean, lost) as rows,
                 open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
             ):
-                await run.simulate(rows.write, timeline.write, recordings, watch, narrator)
+                await run.simulate(rows.write, timeline.write, recordings, watches, narrator)
     finally:
         finished = run.finish()
         folder.let_go()
@@ -169,7 +184,7 @@ class _Run:
         write_row: Callable[[dict[str, Any]], object],
         write_interval: Callable[[dict[str, Any]], object],
         recordings: Recordings,
-        watch: Watch | None,
+        watches: Sequence[Watch],
         narrator: Narrator | None,
     ) -> None:
         plan, results = self.ensemble.plan, self.results
@@ -222,14 +237,19 @@ class _Run:
             every_s = plan.recording.timeline_every_s
             await background.start(partial(keep_timeline, results, keep, gauge, every_s, origin=services.origin))
             background.start_soon(abort_on_threshold, plan.thresholds, results, abort, services.origin)
-            if watch is not None:
-                background.start_soon(watch, runner, results)
+            pulses = Pulses(runner, results, services.waiting.longest)
+            started = datetime.now(UTC) - timedelta(seconds=trio.current_time() - services.origin)
+            live = Live(plan, self.folder, runner, results, pulses, started)
+            for watch in watches:
+                background.start_soon(watch, live)
+            background.start_soon(pulses.run)
             try:
                 await runner.run()
             finally:
                 self.ended_at = trio.current_time()
                 self.interrupted = heed.interrupted
             note_limits(plan, runner.held_back, results)
+            note_changes(results)
             note_cut_off(plan, results, self.interrupted, self.aborted)
             if faults.count:
                 results.note(
@@ -263,7 +283,8 @@ class _Run:
     def finish(self) -> Finished:
         """The summary, on disk as far as the disk takes it."""
         plan = self.ensemble.plan
-        drifted = drift_of(plan, self.series)
+        changes = self.results.changes
+        drifted = drift_of(plan, self.series, changes[-1]["at"] if changes else 0.0)
         summary = self.results.summary()
         elapsed_s = self.ended_at - self.began_at
         rows = judged_thresholds(plan.thresholds, self.results, elapsed_s, drifted, self.aborted)

@@ -41,13 +41,14 @@ async def run_until(plan, folder, told):
     """Runs `plan`; `told` are the seconds at which it is stopped and cut off, as by Ctrl-C."""
     runners = []
 
-    async def interrupt(runner, _results):
+    async def interrupt(live):
+        runner = live.runner
         runners.append(runner)
         for seconds, tell in zip(told, (runner.stop, runner.cut), strict=False):
             await trio.sleep(seconds)
             tell()
 
-    finished = await run_plan(rehearse(plan), folder, watch=interrupt)
+    finished = await run_plan(rehearse(plan), folder, watches=[interrupt])
     return finished.summary, runners[0]
 
 
