@@ -2,6 +2,7 @@
 
 import struct
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from io import BufferedWriter
 from pathlib import Path
@@ -10,7 +11,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ = 16_000
+from coval_load.actors.placing import SAMPLE_RATE_HZ, Placed, Strand
+
 AHEAD_AT_MOST_S = 600
 """How much of one side may lie in the future, as an agent may send faster than it is heard: 19 MB."""
 
@@ -46,7 +48,12 @@ class _Side:
     _end: int = 0
 
     def place(self, pcm: bytes, at: int) -> None:
-        samples = np.frombuffer(pcm[: len(pcm) & ~1], dtype="<i2")
+        samples = np.frombuffer(pcm[: len(pcm) & ~1], dtype="<i2")[max(self.begin - at, 0) :]
+        at = max(at, self.begin)
+        overlap = min(max(self._end - at, 0), samples.size)
+        if overlap:
+            self._mix(samples[:overlap], at)
+            samples = samples[overlap:]
         room = self.begin + AHEAD_AT_MOST_S * SAMPLE_RATE_HZ - self._end
         gap = min(max(at - self._end, 0), max(room, 0))
         samples = samples[: max(room - gap, 0)]
@@ -54,6 +61,18 @@ class _Side:
             self._chunks.append(np.zeros(gap, dtype=np.int16))
         self._chunks.append(samples)
         self._end += gap + samples.size
+
+    def _mix(self, samples: NDArray[np.int16], at: int) -> None:
+        # The louder of two samples: a sum may cancel out or clip, so that sound began or ended elsewhere.
+        latest: list[NDArray[np.int16]] = []
+        start = self._end
+        while start > at:
+            latest.append(self._chunks.pop())
+            start -= latest[-1].size
+        sound = np.concatenate(latest[::-1])
+        known = sound[at - start : at - start + samples.size]
+        np.copyto(known, samples, where=np.abs(samples.astype(np.int32)) > np.abs(known.astype(np.int32)))
+        self._chunks.append(sound)
 
     def take_until(self, end: int) -> NDArray[np.int16]:
         """The sound from `begin` to `end`, silence where there is none; `begin` moves to `end`."""
@@ -109,7 +128,9 @@ class StereoRecording:
     """Both sides of one conversation, put where they were heard and streamed to `path`.
 
     `started_at` is the clock's reading (seconds) that the file begins with. Sound is mono 16-bit
-    little-endian PCM at 16 kHz. While it grows the file is called `<path>.part`; `close` gives it its name.
+    little-endian PCM. Where sound of one side overlaps, the louder sample of the two is kept; what lies before the
+    start, or before what was handed to the writer, is left out, and so is what lies more than ten minutes ahead of
+    the last `flush`. While it grows the file is called `<path>.part`; `close` gives it its name.
     All calls are quick: the disk is written to by `writer`, which must run one call at a time, in order
     (a `ThreadPoolExecutor(1)` shared by all recordings), and be open for as long as this is.
 
@@ -122,6 +143,7 @@ class StereoRecording:
     _writer: Executor
     _caller: _Side = attrs.field(factory=_Side, init=False)
     _agent: _Side = attrs.field(factory=_Side, init=False)
+    _strand: Strand | None = attrs.field(default=None, init=False)
     _written: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _waiting: deque[Future[None]] = attrs.field(factory=deque, init=False)
@@ -137,31 +159,38 @@ class StereoRecording:
         return self._wav.fault
 
     def caller(self, pcm16k: bytes, at: float) -> None:
-        """Place what the caller said, heard from `at` on; see `agent`."""
-        self._place(self._caller, pcm16k, at)
-
-    def agent(self, pcm16k: bytes, at: float) -> None:
-        """Place what the agent said, heard from `at` on.
-
-        What overlaps with sound that is placed already, or lies before the last `flush`, comes right after
-        it; a gap is silence. What lies more than ten minutes ahead of the last `flush` is left out.
-        """
-        self._place(self._agent, pcm16k, at)
-
-    def _place(self, side: _Side, pcm16k: bytes, at: float) -> None:
+        """Place what the caller said at 16 kHz, heard from `at` on."""
         if not self._closed:
-            side.place(pcm16k, self._sample(at))
+            self._caller.place(pcm16k, self._sample(at))
+
+    def agent(self, pcm: bytes, at: float, rate_hz: int = SAMPLE_RATE_HZ) -> None:
+        """Place what the agent said at `rate_hz`, always the same, heard from `at` on; see `PlayoutClock`."""
+        if self._closed:
+            return
+        if self._strand is None:
+            self._strand = Strand(rate_hz, self.started_at)
+        self._place(self._strand.push(pcm, at))
+
+    def _place(self, placed: Iterable[Placed]) -> None:
+        for at, pcm16k in placed:
+            self._agent.place(pcm16k, at)
 
     def _sample(self, at: float) -> int:
-        return max(round((at - self.started_at) * SAMPLE_RATE_HZ), 0)
+        return round((at - self.started_at) * SAMPLE_RATE_HZ)
 
     def flush(self, now: float) -> None:
         """Hand what was heard before `now` to the writer, once it is two seconds or more.
 
         Call it as often as is handy: nothing before `now` can change any more.
         """
-        if self._sample(now) - self._written >= _FLUSH_EVERY:
-            self._hand_over(self._sample(now))
+        if self._closed or self._sample(now) - self._written < _FLUSH_EVERY:
+            return
+        end = self._sample(now)
+        if self._strand is not None:
+            self._place(self._strand.settle(now))
+            end = self._strand.certain_until(now)
+        if end > self._written:
+            self._hand_over(end)
 
     def close(self, now: float) -> None:
         """Write the rest up to `now`, complete the header and give the file its name.
@@ -170,16 +199,16 @@ class StereoRecording:
         """
         if self._closed:
             return
+        if self._strand is not None:
+            self._place(self._strand.end())
         self._hand_over(max(self._sample(now), self._written))
         self._closed = True
         self._writer.submit(self._wav.complete, self._written * _BYTES_PER_MOMENT)
         # What is asked for its fault later need not hold on to minutes of sound.
-        self._caller, self._agent = _Side(), _Side()
+        self._caller, self._agent, self._strand = _Side(), _Side(), None
         self._waiting.clear()
 
     def _hand_over(self, end: int) -> None:
-        if self._closed:
-            return
         left, right = self._caller.take_until(end), self._agent.take_until(end)
         offset, self._written = self._written * _BYTES_PER_MOMENT, end
         while self._waiting and self._waiting[0].done():

@@ -52,12 +52,20 @@ def test_each_side_lies_where_it_was_heard_to_the_sample(path):
     assert read(path) == ([0, 0, 7, 7, 7, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 9, 9, 0, 0])
 
 
-def test_what_overlaps_comes_right_after_and_a_gap_is_silence(path):
+def test_of_what_overlaps_the_louder_is_kept_and_a_gap_is_silence(path):
     recording = StereoRecording(path, 0.0, AtOnce())
-    for value, at in ((1, 0), (2, 1), (3, 7)):
-        recording.agent(tone(3, value), at / RATE)
+    for value, at in ((1, 0), (-2, 1), (3, 7), (1, 8), (-3, 5)):
+        recording.caller(tone(3, value), at / RATE)
     recording.close(11 / RATE)
-    assert read(path)[1] == [1, 1, 1, 2, 2, 2, 0, 3, 3, 3, 0]
+    assert read(path)[0] == [1, -2, -2, -2, 0, -3, -3, 3, 3, 3, 1]
+
+
+def test_what_follows_within_milliseconds_is_one_and_what_does_not_lies_where_it_is_heard(path):
+    recording = StereoRecording(path, 0.0, AtOnce())
+    for value, at in ((1, 0), (2, 1), (3, 7), (4, 300)):
+        recording.agent(tone(3, value), at / RATE)
+    recording.close(305 / RATE)
+    assert read(path)[1] == [1, 1, 1, 2, 2, 2, 3, 3, 3, *[0] * 291, 4, 4, 4, 0, 0]
 
 
 def test_what_was_not_heard_by_the_end_is_left_out(path):
@@ -67,11 +75,12 @@ def test_what_was_not_heard_by_the_end_is_left_out(path):
     assert read(path) == ([0] * 4, [1] * 4)
 
 
-def test_what_lies_before_the_start_begins_with_the_file(path):
+def test_what_lies_before_the_start_is_left_out(path):
     recording = StereoRecording(path, 5.0, AtOnce())
-    recording.caller(tone(2), 4.0)
+    recording.caller(tone(4), 5.0 - 2 / RATE)
+    recording.agent(tone(4), 4.0)
     recording.close(5.0 + 3 / RATE)
-    assert read(path)[0] == [1, 1, 0]
+    assert read(path) == ([1, 1, 0], [0, 0, 0])
 
 
 def test_a_recording_of_nothing_is_a_whole_file(path):
@@ -127,12 +136,26 @@ def test_sound_is_streamed_to_disk_under_a_name_of_its_own(path):
     assert read(path)[1] == [1] * 3 * RATE
 
 
-def test_what_comes_after_a_flush_never_lands_before_it(path):
+def test_what_lies_before_a_flush_is_left_out_and_the_rest_stays_in_its_place(path):
     recording = StereoRecording(path, 0.0, AtOnce())
     recording.flush(2.0)
-    recording.caller(tone(2), 1.0)
+    recording.caller(tone(4), 2.0 - 2 / RATE)
     recording.close(2.0 + 3 / RATE)
     assert read(path)[0] == [0] * 2 * RATE + [1, 1, 0]
+
+
+def test_what_the_resampler_keeps_back_is_waited_for_by_a_flush_and_there_at_the_end(path):
+    recording = StereoRecording(path, 0.0, AtOnce())
+    for frame in range(100):
+        recording.agent(tone(480, 1000), frame / 50, 24_000)
+        recording.flush((frame + 1) / 50)
+    recording.flush(2.5)
+    recording.agent(tone(480, 1000), 3.0, 24_000)
+    recording.close(4.0)
+    heard = np.array(read(path)[1])
+    (edges,) = np.nonzero(np.diff(heard > 500, prepend=False, append=False))
+    assert edges == pytest.approx([0, 2 * RATE, 3 * RATE, 3.02 * RATE], abs=1)
+    assert heard[100:-100].max() < 1200
 
 
 def test_memory_ahead_of_the_clock_is_bounded(path):
