@@ -13,6 +13,8 @@ POINTS_AT_MOST = 600
 
 Column = list[float | int | None]
 
+_NOTHING = SparseHistogram()
+
 
 @attrs.frozen
 class CoursePoint:
@@ -33,9 +35,9 @@ class CoursePoint:
     cancelled: int = 0
     dropped: int = 0
     errors: Mapping[str, int] = attrs.field(factory=dict)
-    response_latency: SparseHistogram = SparseHistogram()
-    send_lateness: SparseHistogram = SparseHistogram()
-    loop_lag: SparseHistogram = SparseHistogram()
+    response_latency: SparseHistogram = _NOTHING
+    send_lateness: SparseHistogram = _NOTHING
+    loop_lag: SparseHistogram = _NOTHING
     cpu_share: float | None = None
     cpu_wait_share: float | None = None
     rss_bytes: float | None = None
