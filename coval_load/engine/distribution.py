@@ -1,7 +1,7 @@
 """One metric's values in fixed memory: a week of soak takes no more of it than a minute."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -16,6 +16,14 @@ PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9
 
 _PENDING_AT_MOST = 4096
 _SUB_BUCKET_BITS = 11  # 2,048 sub-buckets are what three significant digits take
+
+
+def _indices(values_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    # HdrHistogram's own index (`_counts_index_for`), for many values at once: frexp gives the bit length.
+    _, bits = np.frexp((values_us | ((1 << _SUB_BUCKET_BITS) - 1)).astype(np.float64))
+    bucket = bits.astype(np.int64) - _SUB_BUCKET_BITS
+    found: NDArray[np.int64] = (bucket << (_SUB_BUCKET_BITS - 1)) + (values_us >> bucket)
+    return found
 
 
 def _new_histogram() -> Any:
@@ -77,11 +85,7 @@ class Distribution:
             self._count(np.clip(values, 0, HIGHEST_US).astype(np.int64))
 
     def _count(self, values_us: NDArray[np.int64]) -> None:
-        # HdrHistogram's own index (`_counts_index_for`), for many values at once: frexp gives the bit length.
-        _, bits = np.frexp((values_us | ((1 << _SUB_BUCKET_BITS) - 1)).astype(np.float64))
-        bucket = bits.astype(np.int64) - _SUB_BUCKET_BITS
-        index = (bucket << (_SUB_BUCKET_BITS - 1)) + (values_us >> bucket)
-        found, times = np.unique(index, return_counts=True)
+        found, times = np.unique(_indices(values_us), return_counts=True)
         self._counts[found] += times.astype(np.uint64)
         self._note(values_us.size, float(values_us.sum()), int(values_us.min()), int(values_us.max()))
 
@@ -109,6 +113,12 @@ class Distribution:
         value = self._histogram.get_value_from_index(index)
         highest: int = self._histogram.get_highest_equivalent_value(value)
         return max(min(highest, self._max_us), self._min_us) / 1e6
+
+    def counts_up_to(self, bounds_s: Sequence[float]) -> list[int]:
+        """How many values are at most each of the bounds, in seconds; a bound is true to three digits, as values are."""
+        self.settle()
+        bounds_us = np.clip(np.rint(np.array(bounds_s) * 1e6), 0, HIGHEST_US).astype(np.int64)
+        return [int(count) for count in np.cumsum(self._counts)[_indices(bounds_us)]]
 
     def mark(self) -> Mark:
         """How it stands now; a copy of its counts, some 200 KB."""

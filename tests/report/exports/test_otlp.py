@@ -1,0 +1,105 @@
+"""Metrics are pushed in virtual time, to another side that takes them, refuses them, or hangs."""
+
+import http.server
+import threading
+from functools import partial
+
+import pytest
+import trio
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from trio.testing import MockClock
+
+from coval_load.engine import metrics
+from coval_load.engine.results import Results
+from coval_load.report.exports.measurements import measurements
+from coval_load.report.exports.otlp import open_exporter, push
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Keeps what it gets."""
+
+    came: list
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        type(self).came.append((self.path, self.headers, ExportMetricsServiceRequest.FromString(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def collector():
+    handler = type("Handler", (Collector,), {"came": []})
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server, handler.came
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_real_collector_gets_what_was_measured(collector, monkeypatch):
+    server, came = collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=voice")
+    results = Results()
+    results.record(metrics.RESPONSE_LATENCY, 0.25)
+    exporter = open_exporter(f"http://127.0.0.1:{server.server_port}/v1/metrics")
+    told = push_for(0.0, exporter, results)
+    exporter.shutdown()
+    ((path, headers, request),) = came
+    assert (path, headers["x-team"], told) == ("/v1/metrics", "voice", [])
+    (of,) = request.resource_metrics
+    assert {attribute.key for attribute in of.resource.attributes} >= {"service.name"}
+    found = {metric.name: metric for metric in of.scope_metrics[0].metrics}
+    assert found["coval_load.response_latency"].histogram.data_points[0].sum == 0.25
+
+
+class Other:
+    """Another side that fails as it is told."""
+
+    def __init__(self, fails):
+        self.fails, self.asked = fails, 0
+
+    def export(self, metrics_data, timeout_millis=0):
+        self.asked += 1
+        if self.fails:
+            raise ConnectionError("refused")
+        return
+
+    def shutdown(self, timeout_millis=0):
+        pass
+
+
+def push_for(seconds, exporter, results=None):
+    told = []
+
+    async def main():
+        measure = partial(measurements, results or Results(), running=0, queued=0)
+        with trio.move_on_after(seconds):
+            await push(exporter, measure, {"service.name": "x"}, started_ns=1, elapsed_ns=lambda: 1, told=told.append)
+
+    trio.run(main, clock=MockClock(rate=1000.0))
+    return told
+
+
+def test_they_are_pushed_each_ten_seconds_and_at_the_end():
+    other = Other(fails=False)
+    assert push_for(35.0, other) == []
+    assert other.asked == 4
+
+
+def test_one_that_refuses_is_told_of_once_and_at_the_end():
+    told = push_for(35.0, Other(fails=True))
+    assert told == [
+        "metrics could not be pushed over OTLP: ConnectionError: refused",
+        "metrics could not be pushed over OTLP 4 times",
+    ]
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="expected an address such as http"):
+        open_exporter("collector:4317")
