@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 import click
-import orjson
 import trio
 
+from coval_load.cli.exporting import NO_EXPORTS, Exports, export, refuse_unwritable, say_summary
 from coval_load.cli.output import say
 from coval_load.cli.overrides import Asked
 from coval_load.cli.preparing import in_colour, prepare, refuse
@@ -28,20 +28,24 @@ from coval_load.report.summary_text import summary_text
 from coval_load.report.units import clock
 
 
-def run_and_report(asked: Asked, out: Path | None, *, as_json: bool = False) -> int:
+def run_and_report(asked: Asked, out: Path | None, *, as_json: bool = False, exports: Exports = NO_EXPORTS) -> int:
     """The whole job; returns the exit code."""
     ensemble = prepare(asked.source, asked.overrides)
     refuse_without_room(ensemble)
+    refuse_unwritable(exports)
     folder = open_folder(out, ensemble.plan.name)
     finished = trio.run(partial(_run, ensemble, folder, source=asked.tell()))
-    print_summary(finished, folder, as_json=as_json)
+    print_summary(finished, folder, as_json=as_json, exports=exports)
     return finished.exit_code
 
 
-def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: bool = False) -> int:
+def resume_and_report(
+    folder: Path, asked: Asked, out: Path | None, *, as_json: bool = False, exports: Exports = NO_EXPORTS
+) -> int:
     """Go on with the run in `folder`; its plan is where `run.json` says, or the one that `asked` names."""
     if out is not None or attrs.evolve(asked, plan=None) != Asked():
         raise click.UsageError("expected nothing beside --resume DIR but the plan; the run keeps what it began with")
+    refuse_unwritable(exports)
     try:
         run = read_run(folder)
         began = Asked.told(run["source"])
@@ -64,10 +68,10 @@ def resume_and_report(folder: Path, asked: Asked, out: Path | None, *, as_json: 
         if earlier.is_whole and run.get("exit_code") not in (None, EXIT_INTERRUPTED):
             reopened.let_go()
             whole = Finished(earlier.summary, run, run["exit_code"])
-            print_summary(whole, reopened, as_json=as_json)
+            print_summary(whole, reopened, as_json=as_json, exports=exports)
             return whole.exit_code
     finished = trio.run(partial(_run, ensemble, reopened, earlier=earlier))
-    print_summary(finished, reopened, as_json=as_json)
+    print_summary(finished, reopened, as_json=as_json, exports=exports)
     return finished.exit_code
 
 
@@ -86,16 +90,15 @@ def open_folder(out: Path | None, name: str) -> RunFolder:
         refuse(faulty)
 
 
-def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool) -> None:
+def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, exports: Exports = NO_EXPORTS) -> None:
     """With `as_json` JSON alone goes to standard output, and what a person reads to standard error.
 
     Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
     """
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
-    say(stream, text)
-    if as_json:
-        say(sys.stdout, orjson.dumps(finished.summary, option=orjson.OPT_INDENT_2) + b"\n")
+    say_summary(finished.summary, text, as_json=as_json)
+    export(folder.path, finished.summary, finished.run, exports, as_json=as_json)
 
 
 async def _run(

@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 import click
 
+from coval_load.cli.exporting import Exports, export_options
 from coval_load.cli.overrides import Asked, overridable
 from coval_load.cli.parameters import DURATION, run_options
 from coval_load.cli.running import resume_and_report, run_and_report
@@ -16,6 +17,7 @@ from coval_load.cli.running import resume_and_report, run_and_report
 @click.option("--ramp-up", type=DURATION, help="How slow it starts; a twentieth of the duration, at most 5m.")
 @click.option("--ramp-down", type=DURATION, help="How slow it ends; at once.")
 @run_options
+@export_options
 def soak(
     asked: Asked,
     ramp_up: float | None,
@@ -23,6 +25,7 @@ def soak(
     out: Path | None,
     resume: Path | None,
     as_json: bool,
+    exports: Exports,
 ) -> None:
     """Run PLAN, or --agent, with a steady load for --duration, and tell what changed over that time.
 
@@ -30,7 +33,7 @@ def soak(
     takes; one that was killed goes on with --resume DIR. Exit codes are those of run.
     """
     if resume is not None:
-        sys.exit(resume_and_report(resume, asked, out, as_json=as_json))
+        sys.exit(resume_and_report(resume, asked, out, as_json=as_json, exports=exports))
     ramps = {"ramp_up": ramp_up, "ramp_down": ramp_down}
     given = {name: seconds for name, seconds in ramps.items() if seconds is not None}
-    sys.exit(run_and_report(attrs.evolve(asked, soak=given), out, as_json=as_json))
+    sys.exit(run_and_report(attrs.evolve(asked, soak=given), out, as_json=as_json, exports=exports))
