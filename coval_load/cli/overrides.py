@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-from coval_load.cli.parameters import DURATION, FILE, reach_options, reach_sections
+from coval_load.cli.parameters import DURATION, FILE, FOLDER, reach_options, reach_sections
 from coval_load.cli.preparing import refuse
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.overrides import Overrides, plan_from_agent
@@ -24,6 +24,7 @@ _OPTIONS = (
     click.option("--rate", help="Start so many, such as 20/s, whatever the agent does."),
     click.option("--per-agent", type=click.IntRange(1), help="At once that one agent gets; WebSocket chat: 8."),
     click.option("--threshold", "thresholds", multiple=True, help="Such as 'response_latency: p95 < 1.5s'."),
+    click.option("--baseline", type=FOLDER, help="A run that limits such as 'baseline + 10%' are taken from."),
     reach_options,
     click.option("--record-audio", is_flag=True, help="Keep a stereo recording of each voice conversation."),
     click.option("--accept-invalid", is_flag=True, help="Exit as usual where the generator was the bottleneck."),
@@ -35,7 +36,13 @@ def _paths(values: Iterable[str]) -> tuple[Path, ...]:
     return tuple(map(Path, values))
 
 
-_PATHS: Mapping[str, Callable[[Any], Any]] = {"plan": Path, "agents": _paths, "test_set": Path, "ca_file": Path}
+_PATHS: Mapping[str, Callable[[Any], Any]] = {
+    "plan": Path,
+    "agents": _paths,
+    "test_set": Path,
+    "baseline": Path,
+    "ca_file": Path,
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +58,7 @@ class Asked:
     rate: str | None = None
     per_agent: int | None = None
     thresholds: tuple[str, ...] = ()
+    baseline: Path | None = None
     ca_file: Path | None = None
     allow_private: bool = False
     allow_plaintext: bool = False
@@ -101,6 +109,8 @@ class Asked:
             sections["record"] = {"audio": "all"}
         if self.accept_invalid:
             sections["generator"] = {"accept_invalid": True}
+        if self.baseline is not None:
+            sections["baseline"] = str(self.baseline.absolute()).replace("${", "$${")
         return Overrides(
             agents=self.agents,
             test_set=self.test_set,

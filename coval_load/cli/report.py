@@ -14,8 +14,8 @@ from coval_load.cli.preparing import in_colour
 from coval_load.engine.results import Results
 from coval_load.engine.thresholds import Threshold, prepare
 from coval_load.faults import Faulty
+from coval_load.plans.baseline import thresholds_of
 from coval_load.plans.ending import judged_thresholds
-from coval_load.plans.thresholds import load_thresholds
 from coval_load.report.recovery import Recovered, recover
 from coval_load.report.summary_text import summary_text
 
@@ -49,7 +49,7 @@ class _Judging:
 
     def begin(self, run: Mapping[str, Any], results: Results) -> None:
         """Have `results` keep what the thresholds of the plan in `run.json` ask about."""
-        self._thresholds, faults = load_thresholds(run["plan"].get("thresholds"), "thresholds", {})
+        self._thresholds, faults = thresholds_of(run)
         self._unreadable = bool(faults)
         prepare(self._thresholds, results)
 

@@ -22,6 +22,18 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+_IN_WORDS = {
+    "<": "less than",
+    "<=": "at most",
+    ">": "more than",
+    ">=": "at least",
+    "==": "exactly",
+    "!=": "anything but",
+}
+
+BASELINE = "baseline"
+"""What stands in the limit of a threshold in the place of the value that another run had."""
+
 COUNT, PER_SECOND, RATE, DRIFT = "count", "per_second", "rate", "drift"
 
 _ENDED = (metrics.COMPLETED, metrics.FAILED)
@@ -62,7 +74,8 @@ class Threshold:
 
     `kind` is a kind of error, only of `failed`. `limit` is in seconds for durations, a share of 1 for `rate`
     and a share an hour for `drift`. With `abort_on_fail` the run stops when it fails, from `delay_s` seconds
-    after the run's start on.
+    after the run's start on. `baseline` is the value of another run that the limit was taken from, in the unit of the
+    limit, and `caution` why not to rely on it; None where there is none.
     """
 
     name: str
@@ -74,6 +87,8 @@ class Threshold:
     text: str
     abort_on_fail: bool = False
     delay_s: float = 0.0
+    baseline: float | None = None
+    caution: str | None = None
 
     @property
     def key(self) -> str:
@@ -107,6 +122,8 @@ class Judged:
         return {
             "metric": self.threshold.key,
             "threshold": self.threshold.text,
+            "baseline": self.threshold.baseline,
+            "limit": self.threshold.limit,
             "value": self.value,
             "unit": self.threshold.unit,
             "passed": self.passed,
@@ -117,8 +134,10 @@ class Judged:
 
 
 def prepare(thresholds: Iterable[Threshold], results: Results) -> None:
-    """Have `results` keep what thresholds with a selector ask about; before the first simulation."""
+    """Have `results` keep what thresholds with a selector ask about, and cautions; before the first simulation."""
     for threshold in thresholds:
+        if threshold.caution is not None:
+            results.note(str(results.clean(threshold.caution)))
         if threshold.selector.wanted:
             results.select(threshold.selector, {threshold.name, *RATE_OF.get(threshold.name, ())})
 
@@ -134,18 +153,25 @@ def judge(
     Error handling: KeyError for a selector that `prepare` was not told of.
     """
     if threshold.aggregate == DRIFT:
-        value = (drift or {}).get(threshold.name)
-    else:
-        tally = results.selections[threshold.selector] if threshold.selector.wanted else results.whole
-        value = _measured(threshold, tally, elapsed_s)
+        return judge_value(threshold, (drift or {}).get(threshold.name))
+    tally = results.selections[threshold.selector] if threshold.selector.wanted else results.whole
+    return judge_value(threshold, measured(threshold, tally, elapsed_s))
+
+
+def judge_value(threshold: Threshold, value: float | None) -> Judged:
+    """Whether `threshold` holds where `value` came, in its unit; None: nothing was measured for it."""
     if value is None or not math.isfinite(value):
         return Judged(threshold, None, False, _why_not(threshold))
     passed = OPERATORS[threshold.operator](value, threshold.limit)
     came = f"got {_shown(value, threshold)}"
-    return Judged(threshold, value, passed, came if passed else f"expected {threshold.text}; {came}")
+    return Judged(threshold, value, passed, came if passed else f"expected {_expected(threshold)}; {came}")
 
 
-def _measured(threshold: Threshold, tally: Tally, elapsed_s: float) -> float | None:
+def measured(threshold: Threshold, tally: Tally, elapsed_s: float) -> float | None:
+    """What `threshold` is judged by, of the simulations that `tally` counts; None where nothing was measured.
+
+    Not for `drift`, which no tally tells.
+    """
     if threshold.name in metrics.METRICS:
         return _of_metric(threshold, tally)
     amount = _amount(threshold, tally)
@@ -181,12 +207,20 @@ def _amount(threshold: Threshold, tally: Tally) -> int:
 
 
 def _why_not(threshold: Threshold) -> str:
-    expected = f"expected {threshold.text}; got "
+    expected = f"expected {_expected(threshold)}; got "
     if threshold.aggregate == DRIFT:
         return f"{expected}no trend of {threshold.name}: the run was too short for one, or its load changed"
     if threshold.aggregate == RATE:
         return f"{expected}nothing that {threshold.key} is a share of"
     return f"{expected}no value: nothing was measured for {threshold.key}"
+
+
+def _expected(threshold: Threshold) -> str:
+    if threshold.baseline is None:
+        return threshold.text
+    word, limit = _IN_WORDS[threshold.operator], _shown(threshold.limit, threshold)
+    change = threshold.text.partition(BASELINE)[2]
+    return f"{word} {limit} ({BASELINE} {_shown(threshold.baseline, threshold)}{change})"
 
 
 def _shown(value: float, threshold: Threshold) -> str:

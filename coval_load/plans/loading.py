@@ -1,5 +1,6 @@
 """From a plan as written to a `Plan`, or to every fault in it and in all that it names."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from coval_load.engine.thresholds import Threshold
 from coval_load.faults import Fault, Faulty
 from coval_load.json_text import is_too_deep
 from coval_load.plans.agents import AgentLoader
+from coval_load.plans.baseline import Baseline, kept_values
 from coval_load.plans.documents import read_document
 from coval_load.plans.files import FileFault, find_authorities
 from coval_load.plans.masking import with_secrets
@@ -33,7 +35,7 @@ from coval_load.plans.scenarios import (
 )
 from coval_load.plans.schema import PlanFile, ScenarioSection, callers_of
 from coval_load.plans.test_sets import TestSet, read_cases
-from coval_load.plans.thresholds import load_thresholds
+from coval_load.plans.thresholds import BaselineValues, NoBaseline, load_thresholds
 from coval_load.plans.turns import Hearer, Speech, TurnSettler
 from coval_load.strict import structure
 
@@ -122,7 +124,10 @@ class _Loading:
         loader = ScenarioLoader(self.agents, self.cases_or_none, self.make_settler, self.folder)
         loaded = [loader.load(part) for part in parts_of(raw)]
         ca_file = self.find_ca(raw.get("tls"))
-        thresholds, wrong = load_thresholds(raw.get("thresholds"), "thresholds", _names(loaded), hide=self.hide)
+        baseline = self.find_baseline(raw.get("baseline"))
+        thresholds, wrong = load_thresholds(
+            raw.get("thresholds"), "thresholds", _names(loaded), hide=self.hide, baseline=baseline
+        )
         if file is not None:
             self.faults += self.mismatches(file, loaded)
         self.faults += self.filled_names()
@@ -175,6 +180,17 @@ class _Loading:
             self.faults.append(Fault("tls.ca_file", str(fault)))
             return None
 
+    def find_baseline(self, name: Any) -> BaselineValues:
+        if not isinstance(name, str):
+            return NoBaseline()
+        try:
+            return Baseline.read(self.folder / name)
+        except Faulty as faulty:
+            self.faults += [attrs.evolve(fault, path="baseline") for fault in faulty.faults]
+        except (OSError, ValueError) as error:  # a null character, or a name that is longer than a system takes
+            self.faults.append(Fault("baseline", f"expected the folder of a run; got {error}"))
+        return _Unusable()
+
     def told(self) -> list[Fault]:
         """The faults, each once; of a field whose variable isn't set, only that."""
         redactor = Redactor(self.expanded.secrets)
@@ -210,7 +226,19 @@ class _Loading:
             secrets=frozenset(),
             shown={},
         )
-        return with_secrets(plan, file, self.expanded, [one.test_set for one in loaded if one.test_set])
+        plan = with_secrets(plan, file, self.expanded, [one.test_set for one in loaded if one.test_set])
+        kept = Redactor(plan.secrets).clean(kept_values(thresholds))
+        return attrs.evolve(plan, shown={**plan.shown, **kept})
+
+
+@attrs.frozen
+class _Unusable:
+    """A baseline that has a fault of its own: what would be taken from it has none besides."""
+
+    caution: str | None = None
+
+    def value(self, threshold: Threshold) -> float:
+        return math.nan
 
 
 def _names(loaded: Sequence[LoadedPart]) -> Mapping[str, Collection[str]]:

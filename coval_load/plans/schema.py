@@ -265,6 +265,7 @@ class PlanFile:
     targets: Targets = attrs.field(factory=Targets)
     record: RecordSection = attrs.field(factory=RecordSection)
     thresholds: Mapping[str, Any] = attrs.field(factory=dict)
+    baseline: FilePath | None = None
     generator: GeneratorSection = attrs.field(factory=GeneratorSection)
     seed: Annotated[int, Between(least=0, most=2**63 - 1)] = 0
 

@@ -8,7 +8,7 @@ import attrs
 
 from coval_load.engine import metrics
 from coval_load.engine.distribution import HIGHEST_US
-from coval_load.engine.thresholds import COUNT, DRIFT, OPERATORS, PER_SECOND, RATE, RATE_OF, percent_of
+from coval_load.engine.thresholds import BASELINE, COUNT, DRIFT, OPERATORS, PER_SECOND, RATE, RATE_OF, percent_of
 from coval_load.faults import Fault, Faulty
 from coval_load.limits import one_of, parse_duration, show
 
@@ -19,7 +19,8 @@ EXPECTED_EXPRESSION = "an aggregate, an operator and a limit such as p95 < 1.5s"
 
 _KEY = re.compile(r"\s*([^\s{}]+)\s*(?:\{(.*)\}\s*)?", re.DOTALL)
 _LABEL = re.compile(r'\s*([^\s,{}="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,{}="]+)\s*(,|$)')
-_EXPRESSION = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*([^\s<>=!]+)\s*")
+_EXPRESSION = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]+)\s*(baseline\b[^<>=!]*|[^\s<>=!]+)\s*")
+_AGAINST = re.compile(rf"{BASELINE}(?:\s*([-+*])\s*([^\s+*-]+))?\s*")
 _NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _PERCENTS = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?)%")
 _SIGNED_PERCENTS = re.compile(r"(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)%")
@@ -48,6 +49,26 @@ class Expression:
     operator: str
     limit: str
     text: str
+
+    @property
+    def is_against_baseline(self) -> bool:
+        """Whether the limit is taken from another run."""
+        return self.limit.startswith(BASELINE)
+
+
+@attrs.frozen
+class AgainstBaseline:
+    """`baseline + 10%`: what is done to the baseline's value, which gives the limit.
+
+    `amount` is in the unit of the value, or a factor of it where `is_factor`.
+    """
+
+    amount: float
+    is_factor: bool
+
+    def limit(self, value: float) -> float:
+        """The limit, in the unit of `value`; rounded so that 1.1 times 1 s is 1.1 s."""
+        return round(value * self.amount if self.is_factor else value + self.amount, 12)
 
 
 def parse_option(text: str) -> tuple[str, str]:
@@ -106,6 +127,30 @@ def read_expression(text: str) -> Expression:
     if found[2] not in OPERATORS:
         raise Unreadable(f"expected one of the operators {', '.join(OPERATORS)}")
     return Expression(found[1], found[2], found[3], " ".join(text.split()))
+
+
+def read_against(text: str, name: str, aggregate: str) -> AgainstBaseline:
+    """A limit such as `baseline`, `baseline + 10%`, `baseline - 50ms` or `baseline * 1.1`. Raises `Unreadable`.
+
+    Percents are of the baseline's value; where that is a rate they are percentage points.
+    """
+    if aggregate == DRIFT:
+        raise Unreadable("expected the limit of drift in percent, such as 5%: it is held against no baseline")
+    found = _AGAINST.fullmatch(text)
+    if found is None:
+        raise Unreadable("expected a limit such as baseline, baseline + 10% or baseline * 1.1")
+    operation, amount = found.groups()
+    if operation is None:
+        return AgainstBaseline(0.0, is_factor=False)
+    if operation == "*":
+        if not _NUMBER.fullmatch(amount):
+            raise Unreadable("expected a plain number after baseline *, such as 1.1")
+        return AgainstBaseline(float(amount), is_factor=True)
+    sign = -1 if operation == "-" else 1
+    percents = _PERCENTS.fullmatch(amount)
+    if percents and aggregate != RATE:
+        return AgainstBaseline(float(1 + sign * Decimal(percents[1]) / 100), is_factor=True)
+    return AgainstBaseline(sign * read_limit(amount, name, aggregate), is_factor=False)
 
 
 def aggregates_of(name: str) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The section `thresholds` of a plan: from what is written to thresholds, or to all that is wrong with them."""
 
 import difflib
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import attrs
 
@@ -16,6 +17,7 @@ from coval_load.plans.load_schema import Seconds
 from coval_load.plans.threshold_text import (
     EXPECTED_EXPRESSION,
     Unreadable,
+    read_against,
     read_aggregate,
     read_expression,
     read_key,
@@ -45,19 +47,47 @@ class ThresholdEntry:
             yield Fault("delay", "expected abort_on_fail: true beside delay, which says from when on to abort")
 
 
+class BaselineValues(Protocol):
+    """Another run, whose values limits are taken from."""
+
+    @property
+    def caution(self) -> str | None:
+        """Why not to rely on it, a sentence; None where there is no reason."""
+
+    def value(self, threshold: Threshold) -> float:
+        """What `threshold` would be judged by in that run, in its unit. Raises `Unreadable`."""
+
+
+@attrs.frozen
+class NoBaseline:
+    """None was given."""
+
+    caution: str | None = None
+
+    def value(self, threshold: Threshold) -> float:
+        """There is no such thing. Raises `Unreadable`."""
+        raise Unreadable("expected a run to take the limit from: give its folder as baseline of the plan or --baseline")
+
+
 def load_thresholds(
-    raw: Any, path: str, known: Mapping[str, Collection[str]], *, hide: Callable[[Any], Any] = lambda value: value
+    raw: Any,
+    path: str,
+    known: Mapping[str, Collection[str]],
+    *,
+    hide: Callable[[Any], Any] = lambda value: value,
+    baseline: BaselineValues = NoBaseline(),
 ) -> tuple[tuple[Threshold, ...], list[Fault]]:
     """The thresholds of the section `raw` that stands at `path`, and every fault in it; never raises.
 
     `known` has the names that a selector can select, by label (`agent`, `scenario`, `test_case`, `persona`);
     a label that is missing there is not checked. `hide` is applied to each value before a message shows it.
+    `baseline` is what limits such as `baseline + 10%` are taken from.
     """
     if raw is None:
         return (), []
     if not isinstance(raw, Mapping):
         return (), [Fault(path, f"expected an object of thresholds by metric; got {show(hide(raw))}")]
-    reading = _Reading(known, hide)
+    reading = _Reading(known, hide, baseline)
     found = tuple(threshold for key, value in raw.items() for threshold in reading.key(key, value, path))
     return found, reading.faults
 
@@ -82,6 +112,7 @@ class _Written:
 class _Reading:
     known: Mapping[str, Collection[str]]
     hide: Callable[[Any], Any]
+    baseline: BaselineValues
     faults: list[Fault] = attrs.field(factory=list)
 
     def refuse(self, path: str, expected: str, got: Any) -> None:
@@ -172,10 +203,11 @@ class _Reading:
         if subject is None:
             return None
         aggregate = read_aggregate(expression.aggregate, subject.name)
-        limit = read_limit(expression.limit, subject.name, aggregate)
+        against = read_against(expression.limit, subject.name, aggregate) if expression.is_against_baseline else None
+        limit = math.nan if against else read_limit(expression.limit, subject.name, aggregate)
         if aggregate == DRIFT:
             self.check_drift(written, subject)
-        return Threshold(
+        threshold = Threshold(
             subject.name,
             subject.selector,
             subject.kind,
@@ -186,6 +218,10 @@ class _Reading:
             entry.abort_on_fail,
             entry.delay or 0.0,
         )
+        if against is None:
+            return threshold
+        value = self.baseline.value(threshold)
+        return attrs.evolve(threshold, limit=against.limit(value), baseline=value, caution=self.baseline.caution)
 
     def check_drift(self, written: _Written, subject: _Subject) -> None:
         if subject.selector.wanted or subject.kind is not None:

@@ -202,6 +202,8 @@ def test_a_row():
     assert row == {
         "metric": "response_latency{agent=support}",
         "threshold": "p95 < 1.0",
+        "baseline": None,
+        "limit": 1.0,
         "value": None,
         "unit": "s",
         "passed": False,

@@ -264,3 +264,15 @@ def test_connections_that_were_made_anew_are_told(again, replaced, said):
 
 def test_connections_that_lasted_are_not_told():
     assert "reconnect" not in printed() and "recycled" not in printed()
+
+
+def test_a_limit_from_a_baseline_is_shown_with_what_it_comes_from():
+    row = threshold(text="p95 <= baseline + 10%", value=1.3, baseline=1.0, limit=1.1, passed=False)
+    shown = " ".join(printed(thresholds=[row]).split())
+    assert "CROSSED response_latency p95 <= baseline + 10%: 1.3 s (limit 1.1 s, baseline 1 s) 0 of 1" in shown
+    rate = threshold(text="rate <= baseline + 1%", value=0.1200001, unit="1", baseline=0.11, limit=0.12, passed=False)
+    shown = " ".join(printed(thresholds=[rate]).split())
+    assert "baseline + 1%: 12.00001 % (limit 12 %, baseline 11 %)" in shown
+    reason = "expected at most 1.1 s (baseline 1 s + 10%); got no value: nothing was measured for it"
+    silent = row | {"value": None, "reason": reason}
+    assert reason in " ".join(printed(thresholds=[silent]).split())

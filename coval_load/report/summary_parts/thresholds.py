@@ -43,16 +43,26 @@ def _lines(row: Mapping[str, Any], paint: Paint) -> Iterator[str]:
 
 
 def _came(row: Mapping[str, Any]) -> str:
-    if row["value"] is not None:
+    baseline = row.get("baseline")
+    if row["value"] is None:
+        reason = str(row.get("reason") or "nothing was measured for it")
+        return reason.removeprefix(f"expected {row['threshold']}; got ") if baseline is None else reason
+    if baseline is None:
         return figure(row["value"], row["unit"], row["threshold"])
-    reason = str(row.get("reason") or "nothing was measured for it")
-    return reason.removeprefix(f"expected {row['threshold']}; got ")
+    value, limit, before = (
+        figure(each, row["unit"], row["threshold"], against=row["limit"])
+        for each in (row["value"], row["limit"], baseline)
+    )
+    return f"{value} (limit {limit}, baseline {before})"
 
 
-def figure(value: float, unit: str, expression: str) -> str:
-    """A value in the unit that its limit has, in as many digits as it takes to tell it from the limit."""
-    found = _LIMIT.search(expression)
-    limit, of_limit = (float(found[1]), found[2]) if found else (None, "")
+def figure(value: float, unit: str, expression: str, *, against: float | None = None) -> str:
+    """A value in the unit that its limit has, in as many digits as it takes to tell it from the limit.
+
+    `against`: the limit, in `unit`, where `expression` takes it from a baseline and so does not say it.
+    """
+    found = _LIMIT.search(expression) if against is None else None
+    limit, of_limit = (float(found[1]), found[2]) if found else (against, "")
     scale, suffix = 1.0, _UNITS.get(unit, f" {unit}")
     if unit == "s" and (of_limit == "ms" or value < _IN_MS_BELOW_S):
         scale, suffix = 1e3, " ms"
@@ -61,7 +71,7 @@ def figure(value: float, unit: str, expression: str) -> str:
         # A share may be written 0.01 as well as 1%: people read percents.
         scale, suffix = 100.0, " % an hour" if unit == "1/h" else " %"
         limit = limit if limit is None or of_limit == "%" else limit * 100
-    return f"{_digits(value * scale, limit)}{suffix}"
+    return f"{_digits(value * scale, limit if value != against else None)}{suffix}"
 
 
 def _digits(value: float, limit: float | None) -> str:
