@@ -1,6 +1,7 @@
-"""JSON read strictly: no key twice, no NaN, no nesting without end."""
+"""JSON read strictly: no key twice, no NaN, no nesting without end; and text for a line of a file."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -64,3 +65,19 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"expected JSON; got {name}, which JSON doesn't have")
+
+
+def one_line(text: str) -> str:
+    """`text` on one line, for a file in which lines and tabs mean something, and whole when encoded as UTF-8.
+
+    White space, tabs and line breaks of any kind become single spaces, and what acts instead of being seen U+FFFD:
+    control characters, bidirectional and other invisible format characters (UAX #9), tag characters and lone
+    surrogates; but not the joiners that emoji and Persian need, and not the soft hyphen.
+    """
+    return _ACTS.sub("\ufffd", " ".join(text.split()))
+
+
+_ACTS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
