@@ -9,7 +9,7 @@ from coval_load.actors.pacer import Pacer
 from coval_load.actors.persona import Persona, Press, Say, Show, Skip, Turn
 from coval_load.actors.placing import PlayoutClock
 from coval_load.actors.simulation import Simulation
-from coval_load.actors.stereo_recording import StereoRecording
+from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.audio.onset import LoudnessMeter
 from coval_load.codecs.dialects.interface import VoiceDialect
@@ -61,7 +61,7 @@ class VoiceConversation:
     rate_hz: int
     paced: bool
     silence_body: bytes
-    recording: StereoRecording | None = None
+    recording: VoiceRecording | None = None
     _listener: Listener = attrs.field(init=False)
     _pacer: Pacer | None = attrs.field(default=None, init=False)
     _playout: PlayoutClock = attrs.field(init=False)

@@ -24,13 +24,32 @@ class Limits:
     per_agent: Mapping[str, int | None] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class Selection:
+    """At most so many simulations that are kept whole, for each reason: the slowest, failed ones, a random sample."""
+
+    slowest: int = 0
+    failed: int = 0
+    sample: int = 0
+
+    @property
+    def most(self) -> int:
+        """At most so many in all."""
+        return self.slowest + self.failed + self.sample
+
+
 @attrs.frozen
 class Recording:
-    """Which simulations are kept in full: `transcripts` `all` or `none`; `audio` `none`, `all` or a count.
+    """Which simulations are kept in full: `transcripts` (with events) and `audio`, each of `all`, `none` or some.
 
     What was measured is kept each `timeline_every_s` seconds.
     """
 
-    transcripts: str = "all"
-    audio: str | int = "none"
+    transcripts: str | Selection = "all"
+    audio: str | Selection = "none"
     timeline_every_s: float = 10.0
+
+    @property
+    def needs_turns(self) -> bool:
+        """Whether rows are to have what was said, be it only for somebody to decide by it what is kept."""
+        return self.transcripts != "none" or isinstance(self.audio, Selection)

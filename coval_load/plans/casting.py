@@ -16,15 +16,15 @@ from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import Narrator
 from coval_load.actors.services import Services
 from coval_load.actors.simulation import Call, Identity, Simulation
-from coval_load.actors.stereo_recording import StereoRecording
+from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.actors.voice import VoiceConversation
 from coval_load.actors.websocket_call import Conversation, WebSocketCall
 from coval_load.engine.labels import Labels
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Role, Troupe, values_for
 
-OpenRecording = Callable[[str, float], StereoRecording]
-"""Makes the recording of a simulation, given its id and the Trio clock's reading it starts with."""
+OpenRecording = Callable[[Identity, float], VoiceRecording | None]
+"""Makes the recording of a simulation, given the Trio clock's reading it starts with; None: it won't be kept."""
 
 Way = Connector | HttpWay
 """How the callers of one agent reach it, by the transport of its protocol."""
@@ -38,7 +38,7 @@ def _never(number: int) -> bool:
 class Casting:
     """See `engine.scenario.Cast`. `run_id` tells one run from another.
 
-    `ways` has one for each agent, by name. `is_recorded` says of a number whether its audio is kept;
+    `ways` has one for each agent, by name. `is_recorded` says of a number whether its audio may come to be kept;
     `open_recording` None: nothing is recorded.
     """
 
@@ -79,7 +79,7 @@ class Casting:
             identity=identity,
             services=self.services,
             make_call=make_call,
-            keeps_transcript=self.plan.recording.transcripts == "all",
+            keeps_transcript=self.plan.recording.needs_turns,
             narrator=self.narrator,
             checks=case.checks,
             attributes=case.attributes,
@@ -139,8 +139,10 @@ class Casting:
             self._recording(simulation, number),
         )
 
-    def _recording(self, simulation: Simulation, number: int) -> StereoRecording | None:
+    def _recording(self, simulation: Simulation, number: int) -> VoiceRecording | None:
         if self.open_recording is None or not self.is_recorded(number):
             return None
-        simulation.recording_started_at = trio.current_time()
-        return self.open_recording(simulation.identity.simulation_output_id, simulation.recording_started_at)
+        started_at = trio.current_time()
+        recording = self.open_recording(simulation.identity, started_at)
+        simulation.recording_started_at = None if recording is None else started_at
+        return recording

@@ -7,7 +7,6 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
@@ -21,7 +20,6 @@ from coval_load.actors.http_way import MOST_TOOL_ROUNDS, HttpWay
 from coval_load.actors.narration import Narrator
 from coval_load.actors.redialling import Redialling
 from coval_load.actors.services import Services
-from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
@@ -57,6 +55,7 @@ from coval_load.plans.ending import (
     note_limits,
 )
 from coval_load.plans.interruption import Interrupts, heed_interrupts
+from coval_load.plans.keeping import Keeping, open_keeping
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble, Role, Troupe
 from coval_load.plans.resuming import Earlier
@@ -77,6 +76,7 @@ class Live:
     results: Results
     pulses: Pulses
     started_utc: datetime
+    interrupts: Interrupts
 
 
 Watch = Callable[[Live], Awaitable[object]]
@@ -90,31 +90,6 @@ class Finished:
     summary: Mapping[str, Any]
     run: Mapping[str, Any]
     exit_code: int
-
-
-@attrs.define
-class Recordings:
-    """The recordings of a run, written by one thread; at the end those that the disk did not take are noted."""
-
-    _folder: RunFolder
-    _results: Results
-    _writer: ThreadPoolExecutor = attrs.field(factory=lambda: ThreadPoolExecutor(1, "recordings"), init=False)
-    _opened: list[StereoRecording] = attrs.field(factory=list, init=False)
-
-    def __enter__(self) -> "Recordings":
-        return self
-
-    def open(self, simulation_output_id: str, started_at: float) -> StereoRecording:
-        """The recording of one simulation, which begins at `started_at` on the Trio clock."""
-        recording = StereoRecording(self._folder.recording(simulation_output_id), started_at, self._writer)
-        self._opened.append(recording)
-        return recording
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.shutdown()
-        faults = [recording.fault for recording in self._opened if recording.fault is not None]
-        if faults:
-            self._results.note(f"{len(faults)} recordings are incomplete: {faults[0].strerror or faults[0]}")
 
 
 async def run_plan(
@@ -143,12 +118,13 @@ async def run_plan(
     folder.hold()
     try:
         lost = partial(results.count, metrics.ROWS_LOST)
-        with Recordings(folder, results) as recordings:
+        resumed = earlier is not None
+        with open_keeping(ensemble.plan, folder, results, redactor.clean, is_resumed=resumed) as keeping:
             async with (
                 open_recorder(folder.simulations_file, redactor.clean, lost) as rows,
                 open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
             ):
-                await run.simulate(rows.write, timeline.write, recordings, watches, narrator)
+                await run.simulate(keeping.before(rows.write), timeline.write, keeping, watches, narrator)
     finally:
         finished = run.finish()
         folder.let_go()
@@ -183,7 +159,7 @@ class _Run:
         self,
         write_row: Callable[[dict[str, Any]], object],
         write_interval: Callable[[dict[str, Any]], object],
-        recordings: Recordings,
+        keeping: Keeping,
         watches: Sequence[Watch],
         narrator: Narrator | None,
     ) -> None:
@@ -212,7 +188,7 @@ class _Run:
                         services,
                         ways,
                         run_id,
-                        recordings.open,
+                        keeping.open_recording,
                         narrator,
                         sampled[troupe.scenario.name],
                     ),
@@ -239,7 +215,7 @@ class _Run:
             background.start_soon(abort_on_threshold, plan.thresholds, results, abort, services.origin)
             pulses = Pulses(runner, results, services.waiting.longest)
             started = datetime.now(UTC) - timedelta(seconds=trio.current_time() - services.origin)
-            live = Live(plan, self.folder, runner, results, pulses, started)
+            live = Live(plan, self.folder, runner, results, pulses, started, heed)
             for watch in watches:
                 background.start_soon(watch, live)
             background.start_soon(pulses.run)

@@ -10,7 +10,7 @@ from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
 from coval_load.engine.back_off import BackOff
 from coval_load.engine.choice import Choice
-from coval_load.engine.plan import Limits, Recording, Timeouts
+from coval_load.engine.plan import Limits, Recording, Selection, Timeouts
 from coval_load.engine.shapes.interface import Shape
 from coval_load.engine.thresholds import Threshold
 from coval_load.plans.schema import (
@@ -101,6 +101,11 @@ def settle_reconnect(section: ReconnectSection | None) -> BackOff | None:
 
 
 def settle_recording(section: RecordSection) -> Recording:
-    """What the engine keeps; a sample is a count."""
-    audio = section.audio.sample if isinstance(section.audio, Sample) else section.audio
-    return Recording(section.transcripts, audio, section.timeline)
+    """What the run keeps."""
+    return Recording(_settle_kept(section.transcripts), _settle_kept(section.audio), section.timeline)
+
+
+def _settle_kept(kept: str | Sample) -> str | Selection:
+    if not isinstance(kept, Sample):
+        return kept
+    return Selection(slowest=kept.slowest or 0, failed=kept.failed or 0, sample=kept.sample or 0)

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from coval_load.engine.before_start import check_before_start
+from coval_load.engine.plan import Selection
 from coval_load.engine.shapes.interface import ClosedShape
 from coval_load.faults import Fault
 from coval_load.plans.plan import Plan, PlannedScenario
+from coval_load.plans.recordings import WAITING_AT_MOST
+from coval_load.plans.samples import drawn_beforehand
 
 
 def check_room(plan: Plan) -> tuple[list[Fault], list[str]]:
@@ -27,6 +30,15 @@ def _check(plan: Plan, scenarios: Sequence[PlannedScenario], *, is_a_cap: bool) 
     limits = plan.limits.per_agent
     limited = {name: min(most, limits.get(name) or most) for name, most in per_agent.items()}
     peak = min(sum(limited.values()), sum(scenario.shape.most_at_once for scenario in scenarios))
-    audio = plan.recording.audio
-    recordings = min(audio, peak) if isinstance(audio, int) else peak if audio == "all" else 0
+    recordings = _recordings(plan, peak)
     return check_before_start(limited, peak, peak_is_a_cap=is_a_cap, recordings=recordings)
+
+
+def _recordings(plan: Plan, peak: int) -> int:
+    """How many are open at once: those of simulations that go on, and those that are kept and not yet mixed."""
+    audio = plan.recording.audio
+    if not isinstance(audio, Selection):
+        return peak if audio == "all" else 0
+    if drawn_beforehand(plan) is not None:
+        return min(audio.sample, peak)
+    return peak + min(audio.most, WAITING_AT_MOST)

@@ -1,25 +1,33 @@
-"""Which simulations are recorded."""
+"""Which simulations may come to be recorded: all, none, or those of a sample that was drawn beforehand."""
 
 from collections.abc import Callable, Sequence
 from random import Random
 
+from coval_load.engine.plan import Selection
 from coval_load.engine.shapes.interface import ClosedShape
 from coval_load.plans.plan import Plan
 
 
 def recorded(plan: Plan) -> dict[str, Callable[[int], bool]]:
-    """For each scenario, by name, whether the audio of a simulation, by number, is kept.
+    """For each scenario, by name, whether a simulation, by number, may come to be recorded."""
+    audio = plan.recording.audio
+    drawn = drawn_beforehand(plan)
+    if drawn is None:
+        return {scenario.name: lambda number: audio != "none" for scenario in plan.scenarios}
+    return {one.name: chosen.__contains__ for one, chosen in zip(plan.scenarios, drawn, strict=True)}
 
-    A sample is drawn from all simulations of the plan where their number is known beforehand. Where it is not, the
-    first ones of each scenario are taken, as many of one as of another, or all of one that has fewer.
+
+def drawn_beforehand(plan: Plan) -> Sequence[set[int]] | None:
+    """The numbers to record of each scenario, where nothing but chance decides and the number of all is known.
+
+    None where all or none are recorded, or where it shows only when a simulation is over which of them are kept.
     """
     audio = plan.recording.audio
-    if not isinstance(audio, int):
-        return {scenario.name: lambda number: audio == "all" for scenario in plan.scenarios}
+    if not isinstance(audio, Selection) or audio.slowest or audio.failed:
+        return None
     sizes = [one.shape.simulations if isinstance(one.shape, ClosedShape) else None for one in plan.scenarios]
     known = [size for size in sizes if size is not None]
-    numbers = _drawn(known, audio, Random(plan.seed)) if len(known) == len(sizes) else _first(sizes, audio)
-    return {one.name: chosen.__contains__ for one, chosen in zip(plan.scenarios, numbers, strict=True)}
+    return _drawn(known, audio.sample, Random(plan.seed)) if len(known) == len(sizes) else None
 
 
 def _drawn(sizes: Sequence[int], wanted: int, random: Random) -> Sequence[set[int]]:
@@ -32,14 +40,3 @@ def _drawn(sizes: Sequence[int], wanted: int, random: Random) -> Sequence[set[in
             scenario += 1
         chosen[scenario].add(number)
     return chosen
-
-
-def _first(sizes: Sequence[int | None], wanted: int) -> Sequence[range]:
-    """So many numbers from 0 on for each scenario, `wanted` in all; a size of None is endless."""
-    most = [wanted if size is None else min(size, wanted) for size in sizes]
-    shares: dict[int, range] = {}
-    # The smallest first: what they have too few for is left to the others.
-    for dealt, at in enumerate(sorted(range(len(sizes)), key=most.__getitem__)):
-        shares[at] = range(min(wanted // (len(sizes) - dealt), most[at]))
-        wanted -= len(shares[at])
-    return [shares[at] for at in range(len(sizes))]

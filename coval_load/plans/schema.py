@@ -197,18 +197,29 @@ class TlsSection:
     ca_file: FilePath | None = None
 
 
+KeptAtMost = Annotated[int, Between(least=1, most=100_000)]
+
+
 @attrs.frozen(kw_only=True)
 class Sample:
-    """Keep the audio of so many simulations."""
+    """Keep at most so many simulations: the slowest, failed ones, a random sample; at least one of these."""
 
-    sample: Annotated[int, Between(least=1, most=1_000_000)]
+    slowest: KeptAtMost | None = None
+    failed: KeptAtMost | None = None
+    sample: KeptAtMost | None = None
+
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Fault]:
+        """At least one is given."""
+        if all(values.get(key, "faulty") is None for key in ("slowest", "failed", "sample")):
+            yield Fault("", "expected at least one of slowest, failed, sample; got none of them")
 
 
 @attrs.frozen(kw_only=True)
 class RecordSection:
     """What is kept of each simulation; what was measured is kept each `timeline` seconds."""
 
-    transcripts: Literal["all", "none"] = "all"
+    transcripts: Literal["all", "none"] | Sample = "all"
     audio: Literal["none", "all"] | Sample = "none"
     timeline: Annotated[float, Duration(), Between(least=0.1)] = 10.0
 

@@ -189,13 +189,17 @@ def test_personas_keep_their_manners():
 
 
 def recorded(audio, simulations, seed=0):
-    """Which of the simulations are recorded."""
+    """Which of the simulations may come to be recorded."""
     ensemble = rehearse(CHAT, record={"audio": audio}, load=simulations, seed=seed)
     opened = []
 
     async def main():
         is_recorded = sampled(ensemble.plan)["default"]
-        troupe = casting(ensemble, open_recording=lambda number, at: opened.append(number), is_recorded=is_recorded)
+        troupe = casting(
+            ensemble,
+            open_recording=lambda identity, at: opened.append(identity.simulation_output_id),
+            is_recorded=is_recorded,
+        )
         for number in range(40):
             simulation = SimpleNamespace(identity=SimpleNamespace(simulation_output_id=number))
             troupe._recording(simulation, number)
@@ -212,4 +216,6 @@ def test_which_simulations_are_recorded():
     assert drawn == recorded({"sample": 5}, {"simulations": 40}, seed=1)
     assert drawn != recorded({"sample": 5}, {"simulations": 40}, seed=2)
     assert recorded({"sample": 5}, {"simulations": 3})[:3] == [0, 1, 2]
-    assert recorded({"sample": 5}, {"duration": "1m"}) == [0, 1, 2, 3, 4]
+    for undecided in ({"sample": 5}, {"slowest": 5}, {"failed": 1, "sample": 5}):
+        assert recorded(undecided, {"duration": "1m"}) == list(range(40))
+    assert recorded({"slowest": 5}, {"simulations": 40}) == list(range(40))

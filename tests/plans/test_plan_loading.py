@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.codecs.audio.packaged import CLIPS, clip_text
-from coval_load.engine.plan import Recording, Timeouts
+from coval_load.engine.plan import Recording, Selection, Timeouts
 from coval_load.engine.shapes.arrival_rate import ArrivalRate
 from coval_load.engine.shapes.constant import Constant
 from coval_load.engine.shapes.ramp import Ramp, Stage
@@ -61,7 +61,7 @@ def test_a_plan_with_every_section(load, folder):
     assert shape_of(plan) == Constant(50, 600.0, 500)
     assert plan.limits.per_agent == {"voice": 200}
     assert plan.timeouts == Timeouts(0.3, 1.0, 2.0, 3.0, 3600.0, 4.5)
-    assert plan.recording == Recording("none", 20)
+    assert plan.recording == Recording("none", Selection(sample=20))
     assert plan.ca_file == folder / "ca.pem"
     assert plan.targets.allow_plaintext
     assert plan.personas[1].wait_seconds == 0
