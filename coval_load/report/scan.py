@@ -13,7 +13,6 @@ from coval_load.faults import Fault, Faulty
 ROWS_FILE = "simulations.jsonl"
 
 _PAGE = 4096
-_UNREADABLE_ROW = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 class Visitor(Protocol):
@@ -41,13 +40,26 @@ def scan(folder: Path, run: Mapping[str, Any], visitors: Iterable[Visitor]) -> N
     path = folder / ROWS_FILE
     replaced = _replaced(path) if run.get("resumed") else frozenset[int]()
     shown = tuple(visitors)
-    for number, (offset, row) in enumerate(_rows(path), start=1):
-        if offset in replaced:
-            continue
-        try:
+
+    def show(row: dict[str, Any], offset: int) -> None:
+        if offset not in replaced:
             for visitor in shown:
                 visitor.add(row, offset)
-        except _UNREADABLE_ROW as error:
+
+    read_lines(path, show)
+
+
+def read_lines(path: Path, add: Callable[[dict[str, Any], int], object]) -> None:
+    """Call `add` with each row of a file of JSON lines and the byte it begins at; none where there is no such file.
+
+    Error handling: as `scan`.
+    """
+    for number, (offset, row) in enumerate(_rows(path), start=1):
+        try:
+            add(row, offset)
+        except Faulty:
+            raise
+        except Exception as error:  # a histogram's decoder has many words for bytes that are none
             raise Faulty([_no_row(path, number, error)]) from error
 
 
@@ -60,6 +72,14 @@ def read_at(folder: Path, offsets: Iterable[int]) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise ValueError(f"expected a JSON object at byte {offset} of {file.name}")
             yield row
+
+
+def row_bytes_at(folder: Path, offsets: Iterable[int]) -> Iterator[int]:
+    """How many bytes each of the rows that begin at `offsets` has."""
+    with (folder / ROWS_FILE).open("rb") as file:
+        for offset in offsets:
+            file.seek(offset)
+            yield len(file.readline())
 
 
 @attrs.define
@@ -101,20 +121,24 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise Faulty([_unreadable(path, error)]) from error
 
 
-def _whole_lines(path: Path, file: Iterable[bytes], read: Callable[[bytes], Any] = orjson.loads) -> Any:
+def _whole_lines(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     offset = 0
     for number, line in enumerate(file, start=1):
         if not line.endswith(b"\n"):
             return
         if line != b"\n":
-            try:
-                row = read(line)
-            except orjson.JSONDecodeError as error:
-                raise Faulty([_no_json(path, number, line)]) from error
-            if not isinstance(row, dict):
-                raise Faulty([_no_json(path, number, line)])
-            yield offset, row
+            yield offset, _row(path, number, line)
         offset += len(line)
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Faulty([_no_json(path, number, line)]) from error
+    if not isinstance(row, dict):
+        raise Faulty([_no_json(path, number, line)])
+    return row
 
 
 def _unreadable(path: Path, error: OSError) -> Fault:
