@@ -7,6 +7,8 @@ from coval_load.report.units import clock, duration, many
 
 Columns = Mapping[str, Sequence[float | None]]
 """Of the same length; None or not a number where nothing was measured."""
+Plot = Sequence[tuple[float, float]]
+"""Pairs of percentile, 0..100, and seconds, both rising: `Contents.plots` has them."""
 
 
 def peak(columns: Columns, name: str) -> tuple[float, float] | None:
@@ -58,7 +60,7 @@ def rate_caption(columns: Columns) -> str:
     """Of how many began and ended in a second."""
     return sentences(
         "How many simulations began and ended in a second",
-        highest(columns, "started_a_second", "The rate of starts", per_second),
+        highest(columns, "started_per_s", "The rate of starts", per_second),
     )
 
 
@@ -66,31 +68,31 @@ def latency_caption(columns: Columns, name: str) -> str:
     """Of a metric's percentiles over time."""
     return sentences(
         f"Percentiles of {name} in each stretch of the run",
-        highest(columns, "p50", "The median", duration),
-        highest(columns, "p99", "p99", duration),
-        highest(columns, "max", "The slowest", duration),
+        highest(columns, "latency_p50", "The median", duration),
+        highest(columns, "latency_p99", "p99", duration),
+        highest(columns, "latency_max", "The slowest", duration),
     )
 
 
-def distribution_caption(plots: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """Of the percentile plot; each has `x` (1 / (1 - share)) and `seconds`, both rising."""
+def distribution_caption(plots: Mapping[str, Plot]) -> str:
+    """Of the percentile plot."""
     values = (
-        f"{name}: half within {duration(_within(plot, 2))}, 99 % within {duration(_within(plot, 100))}, "
-        f"all within {duration(plot['seconds'][-1])}"
+        f"{name}: half within {duration(_within(plot, 50))}, 99 % within {duration(_within(plot, 99))}, "
+        f"all within {duration(plot[-1][1])}"
         for name, plot in plots.items()
-        if plot["seconds"]
+        if plot
     )
     return sentences("Which share of all measurements stayed within which time; the slowest is at the right", *values)
 
 
-def _within(plot: Mapping[str, Sequence[float]], x: float) -> float:
-    found = bisect_left(plot["x"], x)
-    return plot["seconds"][min(found, len(plot["seconds"]) - 1)]
+def _within(plot: Plot, percentile: float) -> float:
+    found = bisect_left(plot, (percentile, 0.0))
+    return plot[min(found, len(plot) - 1)][1]
 
 
 def errors_caption(columns: Columns, kinds: Sequence[str]) -> str:
     """Of failed simulations over time."""
-    worst = (highest(columns, f"errors_{kind}", kind, lambda value: many(round(value), "failure")) for kind in kinds)
+    worst = (highest(columns, f"errors.{kind}", kind, lambda value: many(round(value), "failure")) for kind in kinds)
     return sentences("Simulations that failed, by kind of error, in each stretch of the run", *worst)
 
 

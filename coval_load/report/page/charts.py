@@ -1,7 +1,8 @@
 """The charts of the report, made with Bokeh as JSON that its script draws; the live dashboard shows the same.
 
-Every figure draws from sources that have a name and no data: `course` (the run over time, a column for each number)
-and `percentiles:<metric>`. Whoever shows them sets `source.data`, once or as often as there is something new.
+Every figure draws from sources that have a name and no data: `course`, whose columns are those of
+`report.course.Course.columns`, and `percentiles:<metric>`, whose columns are those of `percentile_columns`. Whoever
+shows them sets `source.data`, once or as often as there is something new.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,11 @@ import attrs
 from bokeh.embed import json_item
 from bokeh.models import FixedTicker, NumeralTickFormatter
 from bokeh.plotting import figure
+from bokeh.transform import stack
 
 from coval_load.engine import metrics, verdict
 from coval_load.report.page import captions
-from coval_load.report.page.captions import Columns
+from coval_load.report.page.captions import Columns, Plot
 from coval_load.report.page.plotting import (
     HEIGHT,
     add_border,
@@ -31,10 +33,11 @@ Spans = Sequence[tuple[float, float, str]]
 """Stretches of the run to mark: from and to in seconds, and what for."""
 
 PERCENTILES = "percentiles:"
-"""What the name of a source begins with that holds a metric's percentile plot: `x` and `seconds`."""
+"""What the name of a source begins with that holds a metric's percentile plot."""
 
 _NINES = {1: "0 %", 2: "50 %", 4: "75 %", 10: "90 %", 20: "95 %", 100: "99 %", 1000: "99.9 %", 10_000: "99.99 %"}
 _NINES |= {100_000: "99.999 %", 1_000_000: "99.9999 %"}
+X_MOST = 1e9
 _OVER_TIME = ("p50", "p90", "p95", "p99", "max")
 _CLOCK = ("at", "@at{00:00:00}")
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
@@ -52,15 +55,15 @@ class ChartItem:
 
 def chart_items(
     columns: Columns,
-    percentile_plots: Mapping[str, Mapping[str, Sequence[float]]],
+    percentile_plots: Mapping[str, Plot],
     kinds: Sequence[str],
     spans: Spans = (),
 ) -> list[ChartItem]:
     """Every chart that has something to show.
 
-    `columns` is the course of the run (its values go into the captions only), `percentile_plots` has `x`
-    (1 / (1 - share)) and `seconds` for each metric, `kinds` are the kinds of errors that there were, the most frequent
-    first, and `spans` the stretches that findings are about.
+    `columns` is the course of the run and `percentile_plots` has pairs of percentile and seconds for each metric; their
+    values go into captions only. `kinds` are the kinds of errors that there were, the most frequent first, and `spans`
+    the stretches that findings are about.
     """
     until_s = max((at for at in columns.get("at", ()) if at is not None), default=0.0)
     over_time = _OverTime(columns, until_s, spans)
@@ -84,12 +87,12 @@ class _OverTime:
         return self._item("load", "Simulations at once", captions.load_caption(self._columns), made)
 
     def rate(self) -> ChartItem:
-        lines = [("started_a_second", "began", "0,0.[00]"), ("ended_a_second", "ended", "0,0.[00]")]
+        lines = [("started_per_s", "began", "0,0.[00]"), ("ended_per_s", "ended", "0,0.[00]")]
         made = self._lines("a second", "0,0.[00]", lines)
         return self._item("rate", "Simulations a second", captions.rate_caption(self._columns), made)
 
     def latency(self) -> ChartItem:
-        lines = [(name, name, "0.000 s") for name in _OVER_TIME]
+        lines = [(f"latency_{name}", name, "0.000 s") for name in _OVER_TIME]
         made = self._lines("seconds", "0.[000]", lines)
         caption = captions.latency_caption(self._columns, metrics.RESPONSE_LATENCY)
         return self._item("latency", "Response latency over time", caption, made)
@@ -110,13 +113,20 @@ class _OverTime:
         return self._item("cpu", "The generator: CPU", captions.cpu_caption(self._columns), made)
 
     def errors(self, kinds: Sequence[str]) -> ChartItem:
-        columns = [f"errors_{kind}" for kind in kinds]
-        source = named_source("course", ["at", "middle", "seconds", *columns])
+        columns = [f"errors.{kind}" for kind in kinds]
+        source = named_source("course", ["start", "at", *columns])
         made = time_figure("failed", self._until_s, unit="0,0")
-        bars = made.vbar_stack(columns, x="middle", width="seconds", source=source, legend_label=list(kinds))
-        for number, bar in enumerate(bars):
-            bar.tags = [f"series-{number % 8 + 1}"]
-            add_hover(made, bar, [_CLOCK, (kinds[number], f"@{{errors_{kinds[number]}}}")], mode="mouse")
+        for number, (kind, column) in enumerate(zip(kinds, columns, strict=True)):
+            bars = made.quad(
+                left="start",
+                right="at",
+                bottom=stack(*columns[:number]),
+                top=stack(*columns[: number + 1]),
+                source=source,
+                legend_label=kind,
+                tags=[f"series-{number % 8 + 1}"],
+            )
+            add_hover(made, bars, [_CLOCK, (kind, f"@{{{column}}}")], mode="mouse")
         add_spans(made, self._spans)
         finish_legend(made)
         return self._item("errors", "Errors over time", captions.errors_caption(self._columns, kinds), made)
@@ -151,7 +161,15 @@ def _shown(column: str, how: str) -> str:
     return f"@{column}{{0 %}}" if unit == "%" else f"@{column}{{{digits}}} {unit}".rstrip()
 
 
-def _distribution(plots: Mapping[str, Mapping[str, Sequence[float]]]) -> ChartItem:
+def percentile_columns(plot: Plot) -> dict[str, list[float]]:
+    """What the source of a percentile plot takes: `x` is 1 / (1 - share), so that each nine has as much room."""
+    x = [min(100 / (100 - percentile), X_MOST) if percentile < 100 else X_MOST for percentile, _ in plot]
+    last = max((value for value in x if value < X_MOST), default=1.0)  # the slowest of all is no nine further
+    percentiles, seconds = [one for one, _ in plot], [one for _, one in plot]
+    return {"x": [min(value, last * 2) for value in x], "percentile": percentiles, "seconds": seconds}
+
+
+def _distribution(plots: Mapping[str, Plot]) -> ChartItem:
     made = figure(
         height=HEIGHT,
         sizing_mode="stretch_width",

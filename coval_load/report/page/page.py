@@ -1,0 +1,128 @@
+"""`report.html`: everything about a run in one file that asks nobody for anything."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from coval_load.engine.run_folder import write_atomically
+from coval_load.report.contents import Contents, gather
+from coval_load.report.diagnosis.finding import Diagnosis
+from coval_load.report.page import tables, words
+from coval_load.report.page.charts import PERCENTILES, ChartItem, chart_items, percentile_columns
+from coval_load.report.units import clock, many
+from coval_load.report.visible import visible
+
+FILE = "report.html"
+_SCRIPTS = ("text.js", "store.js", "speech.js", "detail.js", "table.js", "start.js")
+_KINDS_AT_MOST = 16
+_HERE = files(__package__)
+
+
+def write_report(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any], to: Path | None = None) -> Path:
+    """Write the page of the run in `folder`, whose `summary.json` and `run.json` are given, or would be; returns where.
+
+    Error handling: Faulty where a file of the run can't be read, OSError where the page can't be written; what was
+    there before stays then.
+    """
+    path = to or folder / FILE
+    contents = gather(folder, summary, run)
+    write_atomically(path, report_html(contents, Diagnosis("", ())).encode())
+    return path
+
+
+def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
+    """The page as one text, which can be encoded as UTF-8."""
+    charts = _charts(contents, diagnosis)
+    bokeh = _bokeh()
+    scripts, drawing = _script(*_SCRIPTS), _script("charts.js")
+    return _template().render(
+        contents=contents,
+        summary=contents.summary,
+        run=contents.run,
+        diagnosis=diagnosis,
+        charts=charts,
+        words=words,
+        tables=tables,
+        clock=clock,
+        many=many,
+        plan=json.dumps(contents.run.get("plan"), indent=2, ensure_ascii=False),
+        css=Markup(_read("page.css")),
+        policy=_policy(scripts, bokeh, drawing),
+        scripts=scripts,
+        bokeh=bokeh,
+        drawing=drawing,
+        data=_json({"shown": contents.shown, "total": contents.total, "recordings": contents.has_recordings}),
+        chart_data=_json(_chart_data(contents, charts)),
+    )
+
+
+def _charts(contents: Contents, diagnosis: Diagnosis) -> list[ChartItem]:
+    kinds = sorted(contents.summary["errors"], key=lambda kind: -contents.summary["errors"][kind])
+    spans = [
+        (finding.from_s, finding.until_s, str(number))
+        for number, finding in enumerate(diagnosis.findings, start=1)
+        if finding.from_s is not None and finding.until_s is not None
+    ]
+    shown = [kind for kind in kinds if f"errors.{kind}" in contents.course]
+    return chart_items(contents.course, contents.plots, shown[:_KINDS_AT_MOST], spans) if contents.course else []
+
+
+def _chart_data(contents: Contents, charts: Sequence[ChartItem]) -> dict[str, Any]:
+    sources: dict[str, Any] = {PERCENTILES + name: percentile_columns(plot) for name, plot in contents.plots.items()}
+    return {"sources": {"course": contents.course, **sources}, "items": {chart.id: chart.item for chart in charts}}
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.from_string(_read("page.html"))
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if type(value) is str else value
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text("utf-8")
+
+
+def _script(*names: str) -> Markup:
+    parts = "\n".join(_read(f"scripts/{name}") for name in names)
+    return _inline(f'(() => {{\n"use strict";\n{parts}\n}})();')
+
+
+def _bokeh() -> Markup:
+    return _inline((files("bokeh") / "server/static/js/bokeh.min.js").read_text("utf-8"))
+
+
+def _inline(script: str) -> Markup:
+    # The only texts that end a script element, or keep it from being ended.
+    for marker in ("</script", "<!--"):
+        if marker in script.lower():
+            raise AssertionError(f"expected no {marker} in a script of the page")
+    return Markup(script)
+
+
+def _policy(*scripts: str) -> str:
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: Any) -> Markup:
+    """JSON that may stand in a script element: no `<` that could end it."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
