@@ -23,7 +23,13 @@ def _heeded() -> tuple[signal.Signals, ...]:
 class Interrupts:
     """Whether the run was asked to stop."""
 
+    runner: Runner
     interrupted: bool = False
+
+    def stop(self) -> None:
+        """No new simulations from now on, as at the first signal."""
+        self.interrupted = True
+        self.runner.stop()
 
 
 async def heed_interrupts(
@@ -33,7 +39,7 @@ async def heed_interrupts(
 
     Runs until cancelled.
     """
-    interrupts = Interrupts()
+    interrupts = Interrupts(runner)
     with trio.open_signal_receiver(*_heeded()) as signals:
         task_status.started(interrupts)
         async for _ in signals:
@@ -41,8 +47,7 @@ async def heed_interrupts(
                 interrupts.interrupted = True
                 runner.cut()
                 continue
-            interrupts.interrupted = True
-            runner.stop()
+            interrupts.stop()
             with suppress(OSError, ValueError):  # who would have read it may have gone
                 print(
                     f"stopping: no new simulations; {runner.running} running ones have {runner.timeouts.grace_s:g} s "

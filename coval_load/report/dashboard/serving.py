@@ -1,0 +1,151 @@
+"""The dashboard's web server: a thread with a Trio loop of its own, so that nothing a browser does holds up the engine.
+
+A reader that stops reading, or a library that waits for it, can keep this thread; it never keeps the run.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from coval_load.engine.results import Results
+from coval_load.engine.runner import Runner
+from coval_load.report.dashboard.access import Address
+from coval_load.report.dashboard.app import Dashboard, Run
+from coval_load.report.dashboard.snapshot import Snapshot, Snapshots
+from coval_load.report.exports.measurements import Family, measurements
+
+_Given = TypeVar("_Given")
+_END_WITHIN_S = 1.0
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket that listens at `address`. ValueError, for people, where that can't be."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((address.host, address.port))
+        found.listen(100)
+        found.setblocking(False)
+    except OSError as error:
+        found.close()
+        raise ValueError(
+            f"expected to listen on {address}; got: {error.strerror or error}: give another port, as in --web 8081"
+        ) from None
+    return found
+
+
+@attrs.frozen(eq=False)
+class EngineRun:
+    """A run asked from the server's thread; see `app.Run`. `told` is called once where the server fails."""
+
+    name: str
+    runner: Runner
+    results: Results
+    snapshots: Snapshots
+    stop_run: Callable[[], object]
+    engine: trio.lowlevel.TrioToken = attrs.field(factory=trio.lowlevel.current_trio_token)
+
+    async def snapshot(self) -> Snapshot | None:
+        """See `app.Run`."""
+        return await self._ask(self.snapshots.take)
+
+    async def measure(self) -> Iterable[Family]:
+        """See `app.Run`."""
+        return await self._ask(self._measure)
+
+    async def stop(self) -> None:
+        """See `app.Run`."""
+        await self._ask(self.stop_run)
+
+    async def change(self, scenario: int, concurrency: int) -> None:
+        """See `app.Run`."""
+        if not 0 <= scenario < len(self.runner.scenarios):
+            raise ValueError(f"expected a scenario of the plan; got number {scenario}")
+        await self._ask(partial(self.runner.change, self.runner.scenarios[scenario].name, concurrency))
+
+    def _measure(self) -> list[Family]:
+        return list(measurements(self.results, running=self.runner.running, queued=self.runner.queued))
+
+    async def _ask(self, what: Callable[[], _Given]) -> _Given:
+        asking = partial(trio.from_thread.run_sync, what, trio_token=self.engine)
+        return await trio.to_thread.run_sync(asking, abandon_on_cancel=True)
+
+
+async def serve(dashboard: Dashboard, listening: socket.socket, told: Callable[[str], object]) -> None:
+    """Serve until cancelled, from a thread of its own; `told` gets a sentence if the server fails."""
+    server = _Server(dashboard.app(), listening)
+    try:
+        wrong = await trio.to_thread.run_sync(server.run, abandon_on_cancel=True)
+        if wrong is not None:
+            told(f"the dashboard ended: {wrong}")
+    finally:
+        server.end()
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(server.over.wait, _END_WITHIN_S)
+
+
+@attrs.define(eq=False)
+class _Server:
+    app: Any
+    listening: socket.socket
+    over: threading.Event = attrs.field(factory=threading.Event, init=False)
+    _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
+
+    def run(self) -> str | None:
+        """In the thread; returns what went wrong."""
+        try:
+            trio.run(self._serve)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the dashboard's alone
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.listening.close()
+            self.over.set()
+        return None
+
+    def end(self) -> None:
+        """From the engine's thread: end what can be ended; what can't is left to the end of the process."""
+        self._ended = True
+        if self._token is not None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._scope.cancel)
+
+    async def _serve(self) -> None:
+        from hypercorn.trio import serve as serve_asgi
+
+        self._token = trio.lowlevel.current_trio_token()
+        if self._ended:
+            return
+        with self._scope:
+            await serve_asgi(self.app, _config(self.listening), shutdown_trigger=trio.sleep_forever)
+
+
+def _config(listening: socket.socket) -> Any:
+    from hypercorn.config import Config, Sockets
+
+    class Listening(Config):
+        def create_sockets(self) -> Sockets:
+            return Sockets([], [listening], [])
+
+    logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)
+    config = Listening()
+    config.graceful_timeout = 0.5
+    config.keep_alive_timeout = 30
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    return config
+
+
+def run_of(name: str, runner: Runner, results: Results, snapshots: Snapshots, stop: Callable[[], object]) -> Run:
+    """The run as the dashboard asks it; called on the engine's loop."""
+    return EngineRun(name, runner, results, snapshots, stop)
