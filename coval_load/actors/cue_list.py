@@ -1,6 +1,6 @@
 """What was said when, as a label track to open beside a recording."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ LONGEST_WORDS = 300
 """Characters; of what is longer the rest is left out, and `…` put in its place."""
 
 _SPEAKERS = {"user": "caller", "assistant": "agent", "tool": "tool"}
+_DEEDS = {"dtmf": "dtmf", "media": "media", "tool_call": "tool call"}
 
 
 @attrs.frozen(order=True)
@@ -24,18 +25,26 @@ class Cue:
     label: str
 
 
-def cue_list(row: Mapping[str, Any]) -> str:
+def cue_list(row: Mapping[str, Any], clean: Callable[[str], str] = str, *, with_words: bool = True) -> str:
     """The label track of the recording of a simulation, from its row as it stands in `simulations.jsonl`.
 
     A line for each turn, each event (a point) and the error (a point at the end), ordered by when they begin: start,
     end and label, parted by tabs, as the Audacity manual has it ("Importing and Exporting Labels"). Times are in
-    seconds since the start of the recording; what reaches beyond the recording is cut off at its ends.
+    seconds since the start of the recording; what reaches beyond the recording is cut off at its ends. `clean` masks
+    secrets. Without words it says of the conversation only who spoke, or did something, when.
     """
     start, end, error = row["recording"]["start"], row["ended_at"], row["error"]
+
+    def label(who: str, words: Iterable[str], is_shown: bool = with_words) -> str:
+        return f"{who}: {_short(map(clean, words))}" if is_shown else who
+
     cues = [
-        *(Cue(turn["start"], end if turn["end"] is None else turn["end"], _turn(turn)) for turn in row["transcript"]),
-        *(Cue(event["at"], event["at"], _event(event)) for event in row["events"]),
-        *([] if error is None else [Cue(end, end, _error(error))]),
+        *(
+            Cue(turn["start"], end if turn["end"] is None else turn["end"], label(_who(turn), _words(turn)))
+            for turn in row["transcript"]
+        ),
+        *(Cue(event["at"], event["at"], label("event", _told(event))) for event in row["events"]),
+        *([] if error is None else [Cue(end, end, label("error", (error["kind"], error["message"]), True))]),
     ]
     return "".join(map(_line, sorted(_within(cues, start, end))))
 
@@ -49,43 +58,38 @@ def _within(cues: Iterable[Cue], start: float, end: float) -> Iterator[Cue]:
     longest = max(end - start, 0.0)
     for cue in cues:
         begins = min(max(cue.start - start, 0.0), longest)
-        yield Cue(begins, min(max(cue.end - start, begins), longest), cue.label)
+        yield Cue(begins, min(max(cue.end - start, begins), longest), cue.label.removesuffix(": "))
 
 
 def _line(cue: Cue) -> str:
     return f"{cue.start:.6f}\t{cue.end:.6f}\t{cue.label}\n"
 
 
-def _turn(turn: Mapping[str, Any]) -> str:
-    speaker = _SPEAKERS[turn["role"]]
-    how = " (interrupted)" if turn.get("interrupted") else ""
-    how += " (interrupted the caller)" if turn.get("interrupted_caller") else ""
-    return _said(speaker, _words(turn)) + how
+def _who(turn: Mapping[str, Any]) -> str:
+    who = _SPEAKERS[turn["role"]]
+    if turn.get("type") in _DEEDS:
+        who += f" {_DEEDS[turn['type']]}"
+    if turn.get("interrupted"):
+        who += " (interrupted)"
+    if turn.get("interrupted_caller"):
+        who += " (interrupts)"
+    return who
 
 
 def _words(turn: Mapping[str, Any]) -> Iterator[str]:
-    kind, tool, content = turn.get("type"), turn.get("tool", {}), turn["content"] or ""
-    match kind:
-        case "tool_call":
-            yield from ("tool call", tool["name"], tool["arguments"])
-        case "tool_result":
-            yield from (tool["name"], content)
-        case _:
-            yield from (kind or "", content)
+    tool = turn.get("tool")
+    if tool is not None:
+        yield from (tool["name"], tool.get("arguments", ""))
+    yield turn["content"] or ""
 
 
-def _event(event: Mapping[str, Any]) -> str:
-    payload = dump_json(event["payload"]).decode()
-    return _said("event", (event["message_type"], event["event"] or "", payload))
+def _told(event: Mapping[str, Any]) -> Iterator[str]:
+    yield event["message_type"]
+    yield event["event"] or ""
+    yield dump_json(event["payload"]).decode()
 
 
-def _error(error: Mapping[str, Any]) -> str:
-    return _said("error", (f"{error['kind']}:", error["message"]))
-
-
-def _said(who: str, words: Iterable[str]) -> str:
+def _short(words: Iterable[str]) -> str:
     # Cut before it is looked through, as it may be a megabyte.
     text = one_line(" ".join(part[: 2 * LONGEST_WORDS] for part in words if part))
-    if len(text) > LONGEST_WORDS:
-        text = text[: LONGEST_WORDS - 1] + "…"
-    return f"{who}: {text}" if text else who
+    return text if len(text) <= LONGEST_WORDS else text[: LONGEST_WORDS - 1] + "…"

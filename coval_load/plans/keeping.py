@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from coval_load.actors.cue_list import cue_list
 from coval_load.actors.simulation import Identity
 from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.engine.keeping import Keeper
@@ -25,12 +26,15 @@ WriteRow = Callable[[dict[str, Any]], object]
 class Keeping:
     """Takes the whole row of each simulation that ended, and writes what is left of it once parts are kept elsewhere.
 
-    `keeps_turns`: whether rows have their transcripts and events. Made by `open_keeping`.
+    `keeps_turns`: whether rows have their transcripts and events, `keeps_words`: whether anything has. `clean` masks
+    secrets. Made by `open_keeping`.
     """
 
     recordings: Recordings
     conversations: Conversations | None
     keeps_turns: bool
+    keeps_words: bool = True
+    clean: Callable[[Any], Any] = attrs.field(kw_only=True)
 
     def open_recording(self, identity: Identity, started_at: float) -> VoiceRecording | None:
         """See `Recordings.open`."""
@@ -40,7 +44,10 @@ class Keeping:
         """What takes a whole row, and gives what stays in it to `write_row`. Neither waits."""
 
         def write(row: dict[str, Any]) -> None:
-            if not self.recordings.settle(row):
+            if self.recordings.settle(row):
+                cues = cue_list(row, self.clean, with_words=self.keeps_words)
+                self.recordings.label(row["simulation_output_id"], cues)
+            else:
                 row = {**row, "recording": None}
             if self.conversations is not None:
                 self.conversations.settle(row)
@@ -69,10 +76,11 @@ def open_keeping(
     try:
         with recordings:
             if conversations is None:
-                yield Keeping(recordings, None, transcripts == "all")
+                all_kept = transcripts == "all"
+                yield Keeping(recordings, None, keeps_turns=all_kept, keeps_words=all_kept, clean=clean)
             else:
                 with conversations:
-                    yield Keeping(recordings, conversations, keeps_turns=False)
+                    yield Keeping(recordings, conversations, keeps_turns=False, clean=clean)
     finally:
         faults = recordings.faults
         _note(results, faults[:1], f"{len(faults)} recordings are incomplete")

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from coval_load.actors.cue_list import write_cue_list
 from coval_load.actors.simulation import Identity
 from coval_load.actors.spooled_recording import SpooledRecording, VoiceRecording, remove_recording
 from coval_load.actors.stereo_recording import StereoRecording
@@ -31,6 +33,7 @@ class Recordings:
     _going: dict[str, SpooledRecording] = attrs.field(factory=dict, init=False)
     _kept: dict[str, SpooledRecording | None] = attrs.field(factory=dict, init=False)
     _waiting: deque[Future[None]] = attrs.field(factory=deque, init=False)
+    _labelling: deque[Future[None]] = attrs.field(factory=deque, init=False)
     _lost: list[OSError] = attrs.field(factory=list, init=False)
 
     def __enter__(self) -> "Recordings":
@@ -79,6 +82,20 @@ class Recordings:
         for displaced in kept.displaced:
             self._displace(displaced)
         return self._keep(one, recording)
+
+    def label(self, simulation_output_id: str, cues: str) -> None:
+        """Write `cues` beside the recording of a simulation that `settle` kept; never waits."""
+        while self._labelling and self._labelling[0].done():
+            self._labelling.popleft()
+        if len(self._labelling) < WAITING_AT_MOST:
+            path = self.folder.recording(simulation_output_id)
+            self._labelling.append(self._writer.submit(self._write_label, path, cues))
+
+    def _write_label(self, path: Path, cues: str) -> None:
+        try:
+            write_cue_list(path, cues)
+        except OSError as error:
+            self._lost = self._lost or [error]
 
     def adopt(self, simulation_output_id: str) -> None:
         """The file of one that is kept was written by an earlier process."""

@@ -54,15 +54,15 @@ def test_each_side_has_a_label_for_each_turn():
 @pytest.mark.parametrize(
     ("said", "label"),
     [
-        (turn("user", "12#", 12, 13, type="dtmf"), "caller: dtmf 12#"),
-        (turn("user", "photo.png", 12, 13, type="media"), "caller: media photo.png"),
+        (turn("user", "12#", 12, 13, type="dtmf"), "caller dtmf: 12#"),
+        (turn("user", "photo.png", 12, 13, type="media"), "caller media: photo.png"),
         (turn("assistant", None, 12, 13, interrupted=True), "agent (interrupted)"),
-        (turn("assistant", "Well", 12, 13, interrupted=True), "agent: Well (interrupted)"),
-        (turn("assistant", "x" * 999, 12, 13, interrupted=True), f"agent: {'x' * 299}… (interrupted)"),
-        (turn("assistant", None, 12, 13, interrupted_caller=True), "agent (interrupted the caller)"),
+        (turn("assistant", "Well", 12, 13, interrupted=True), "agent (interrupted): Well"),
+        (turn("assistant", "x" * 999, 12, 13, interrupted=True), f"agent (interrupted): {'x' * 299}…"),
+        (turn("assistant", None, 12, 13, interrupted_caller=True), "agent (interrupts)"),
         (
             turn("assistant", None, 12, 13, type="tool_call", tool={"id": "1", "name": "look_up", "arguments": "{}"}),
-            "agent: tool call look_up {}",
+            "agent tool call: look_up {}",
         ),
         (turn("tool", "42", 12, 13, type="tool_result", tool={"id": "1", "name": "look_up"}), "tool: look_up 42"),
     ],
@@ -82,8 +82,20 @@ def test_events_are_points_and_so_is_the_error_at_the_end():
         (1.5, 1.5, 'event: cart {"items":[1]}'),
         (2.5, 2.5, 'event: {"left_out":3}'),
         (3.0, 3.0, "event: a b null"),
-        (20.0, 20.0, "error: no_response: No response received"),
+        (20.0, 20.0, "error: no_response No response received"),
     ]
+
+
+def test_without_words_it_says_who_did_what_when():
+    row = {"recording": {"start": 0.0}, "ended_at": 9.0, "error": None, "events": [event(3.0)]}
+    row["transcript"] = [
+        turn("user", "secret", 1, 2),
+        turn("assistant", "word", 2, 3, interrupted=True),
+        turn("user", "4711", 4, 5, type="dtmf"),
+        turn("tool", "42", 6, 6, type="tool_result", tool={"id": "1", "name": "look_up"}),
+    ]
+    found = [label for _, _, label in read(cue_list(row, with_words=False))]
+    assert found == ["caller", "agent (interrupted)", "event", "caller dtmf", "tool"]
 
 
 def test_labels_are_ordered_by_when_they_begin():
@@ -121,6 +133,21 @@ def test_words_of_any_script_stay():
 
 texts = st.text(st.characters(), max_size=40) | st.sampled_from(["\t", "1.0\t2.0\tx\n", "x" * 2000])
 moments = st.floats(-100, 100)
+
+
+@pytest.mark.parametrize("secret", ["user", "assistant", "00", "transcript", "hunter2"])
+def test_secrets_are_masked_and_the_rest_stays_readable(secret):
+    error = {"kind": "agent_error", "message": f"said {secret}"}
+    row = {"recording": {"start": 0.0}, "ended_at": 9.0, "error": error}
+    row["transcript"] = [turn("user", f"is {secret}", 1, 2), turn("assistant", f"{'x' * 298} {secret}", 2, 3)]
+    row["events"] = [event(4, secret, {secret: [secret]}, secret)]
+    found = read(cue_list(row, lambda text: text.replace(secret, "***")))
+    assert [label for _, _, label in found] == [
+        "caller: is ***",
+        f"agent: {'x' * 298} …",
+        'event: *** *** {"***":["***"]}',
+        "error: agent_error said ***",
+    ]
 
 
 @given(

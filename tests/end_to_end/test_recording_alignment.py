@@ -4,6 +4,7 @@ import wave
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from in_process import run, write_tone
 from processes import agents, plan_for_all
 
@@ -47,6 +48,21 @@ async def test_every_turn_lies_where_the_transcript_has_it(tmp_path):
             found = heard(sound[:, side], np.array(said) - row["recording"]["start"])
             off_s = found + row["recording"]["start"] - np.array(said)
             assert np.abs(off_s).max() <= WITHIN_S, (row["agent"], role, off_s)
+
+        assert labels(ran.folder / row["recording"]["file"]) == [
+            (pytest.approx(turn["start"] - row["recording"]["start"], abs=1e-5), named(turn))
+            for turn in row["transcript"]
+        ]
+
+
+def labels(recording):
+    lines = recording.with_suffix(".labels.txt").read_text().splitlines()
+    return [(float(start), label) for start, _, label in (line.split("\t") for line in lines)]
+
+
+def named(turn):
+    how = " (interrupted)" if "interrupted" in turn else " (interrupts)" if "interrupted_caller" in turn else ""
+    return {"user": "caller: la", "assistant": "agent"}[turn["role"]] + how
 
 
 def not_paced(body):

@@ -41,7 +41,8 @@ async def test_only_a_sample_is_recorded(virtual_time, speak_with, tone_of):
     )
     kept = [row["recording"]["file"] for row in ran.rows if row["recording"]]
     assert len(kept) == 2
-    assert {f"recordings/{path.name}" for path in (ran.folder / "recordings").iterdir()} == set(kept)
+    beside = [file.replace(".wav", ".labels.txt") for file in kept]
+    assert {f"recordings/{path.name}" for path in (ran.folder / "recordings").iterdir()} == {*kept, *beside}
 
 
 async def test_a_recording_of_a_simulation_that_failed_is_whole_too(virtual_time, speak_with, tone_of):
