@@ -7,7 +7,8 @@ import trio
 
 from coval_load.cli.parameters import DURATION
 from coval_load.cli.preparing import prepare
-from coval_load.cli.running import open_folder, print_summary, watched
+from coval_load.cli.running import open_folder, print_summary
+from coval_load.cli.showing import watched
 from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.overrides import Overrides
 from coval_load.reference.model_types import MODEL_TYPE

@@ -15,15 +15,14 @@ from coval_load.cli.exporting import NO_EXPORTS, Exports, export, refuse_unwrita
 from coval_load.cli.output import say
 from coval_load.cli.overrides import Asked
 from coval_load.cli.preparing import in_colour, prepare, refuse
-from coval_load.engine import metrics
+from coval_load.cli.showing import watched
 from coval_load.engine.run_folder import RunFolder, create, reopen
 from coval_load.faults import Fault, Faulty
-from coval_load.plans.ending import EXIT_INTERRUPTED, duration_of, total_of
-from coval_load.plans.launch import Finished, Live, Watch, run_plan
+from coval_load.plans.ending import EXIT_INTERRUPTED
+from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.resuming import Earlier, check_same, read_earlier, read_run
 from coval_load.plans.room import check_room
-from coval_load.report.live_line import Progress, show_progress
 from coval_load.report.summary_text import summary_text
 from coval_load.report.units import clock
 
@@ -95,6 +94,7 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
 
     Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
     """
+    say(sys.stderr, "")  # what gives the terminal back may wait there, where the terminal did not read
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)
@@ -109,30 +109,3 @@ async def _run(
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
     return await run_plan(ensemble, folder, watches=[watched(ensemble)], earlier=earlier, source=source)
-
-
-def watched(ensemble: Ensemble) -> Watch:
-    """Shows on standard error how a run of `ensemble` goes."""
-    total, duration_s = total_of(ensemble.plan), duration_of(ensemble.plan)
-
-    async def watch(live: Live) -> None:
-        runner, results = live.runner, live.results
-
-        def snapshot() -> Progress:
-            return Progress(
-                running=runner.running,
-                queued=runner.queued,
-                completed=results.counted(metrics.COMPLETED),
-                failed=results.counted(metrics.FAILED),
-                elapsed_s=trio.current_time() - runner.started_at,
-                total=total,
-                duration_s=duration_s,
-                response_latency_p50_s=results.percentile(metrics.RESPONSE_LATENCY, 50),
-                response_latency_p95_s=results.percentile(metrics.RESPONSE_LATENCY, 95),
-                send_lateness_p99_s=results.percentile(metrics.SEND_LATENESS, 99),
-                dropped=results.counted(metrics.DROPPED),
-            )
-
-        await show_progress(snapshot, sys.stderr, plain=not in_colour(sys.stderr))
-
-    return watch

@@ -1,4 +1,4 @@
-"""The line that says how a run is going: rewritten in place on a terminal, one every 5 s elsewhere."""
+"""The line that says how a run is going: rewritten in place on a small terminal, one every 5 s elsewhere."""
 
 import os
 import shutil
@@ -8,7 +8,9 @@ from typing import TextIO
 import attrs
 import trio
 
+from coval_load.report.paint import one_line
 from coval_load.report.units import clock, duration
+from coval_load.report.visible import visible
 
 ON_TERMINAL_S = 0.25
 ELSEWHERE_S = 5.0
@@ -22,7 +24,8 @@ class Progress:
     """How a run is going; times in seconds, percentiles None where nothing was measured yet.
 
     `total` is how many simulations there will be and `duration_s` how long the run may take; None where
-    the plan does not say. `dropped` simulations were due and left out, as an open load may ask.
+    the plan does not say. `dropped` simulations were due and left out, as an open load may ask. `lately` is the last
+    ten seconds. `errors` counts them by kind, `messages` has the latest one of each kind.
     """
 
     running: int
@@ -36,6 +39,9 @@ class Progress:
     response_latency_p95_s: float | None = None
     send_lateness_p99_s: float | None = None
     dropped: int = 0
+    response_latency_lately_p95_s: float | None = None
+    errors: Mapping[str, int] = attrs.field(factory=dict)
+    messages: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def render(progress: Progress, width: int, colour: bool) -> str:
@@ -51,9 +57,13 @@ def render(progress: Progress, width: int, colour: bool) -> str:
     ]
     if progress.response_latency_p50_s is not None:
         low, high = duration(progress.response_latency_p50_s), duration(progress.response_latency_p95_s)
-        parts.append(f"response p50 {low} p95 {high}")
+        lately = progress.response_latency_lately_p95_s
+        parts.append(f"response p50 {low} p95 {high}" + (f" lately {duration(lately)}" if lately is not None else ""))
     if progress.send_lateness_p99_s is not None:
         parts.append(f"late p99 {duration(progress.send_lateness_p99_s)}")
+    if progress.errors:
+        by_count = sorted(progress.errors.items(), key=lambda item: (-item[1], item[0]))
+        parts.append(", ".join(f"{count:,} {kind}" for kind, count in by_count))
     line = " · ".join(parts)[: max(width - 1, 0)]
     failed = f"{progress.failed:,} failed"
     if colour and progress.failed and failed in line:
@@ -80,15 +90,16 @@ async def show_progress(
     """Show `snapshot()` on `stream` until cancelled, each `interval` seconds.
 
     On a terminal the line is rewritten in place four times a second and taken away at the end; a stream
-    that is none gets a plain line each 5 s. `plain`, or `NO_COLOR` set to anything, turns colour and
-    rewriting off.
+    that is none gets a plain line each 5 s, and one more for each kind of error that comes up. `plain`, or
+    `NO_COLOR` set to anything, turns colour and rewriting off.
     A stream that can't be written to any more (a pipe that was closed) ends the display, not the run.
     """
     live = stream.isatty() and not plain and not environment.get("NO_COLOR")
     every = interval if interval is not None else ON_TERMINAL_S if live else ELSEWHERE_S
     due = trio.current_time()
+    known: set[str] = set()
     try:
-        while _write(stream, _line(snapshot(), terminal_width() if live else None)):
+        while _write(stream, _line(snapshot(), terminal_width()) if live else _lines(snapshot(), known)):
             due = max(due + every, trio.current_time())
             await trio.sleep_until(due)
     finally:
@@ -96,10 +107,18 @@ async def show_progress(
             _write(stream, _CLEAR)
 
 
-def _line(progress: Progress, terminal_width: int | None) -> str:
-    if terminal_width is None:
-        return render(progress, _PLAIN_WIDTH, colour=False) + "\n"
+def _line(progress: Progress, terminal_width: int) -> str:
     return _CLEAR + render(progress, terminal_width, colour=True)
+
+
+def _lines(progress: Progress, known: set[str]) -> str:
+    """The line, after one for each kind of error that is not among the `known` ones, which it then is."""
+    lines = []
+    for kind in progress.errors:
+        if kind not in known:
+            known.add(kind)
+            lines.append(one_line(visible(f"error {kind}: {progress.messages.get(kind, '')}"), _PLAIN_WIDTH))
+    return "\n".join((*lines, render(progress, _PLAIN_WIDTH, colour=False))) + "\n"
 
 
 def _write(stream: TextIO, text: str) -> bool:

@@ -1,0 +1,1 @@
+"""The live terminal: a screen that says each half second how a run goes."""
