@@ -25,6 +25,7 @@ from coval_load.report.page.plotting import (
     add_spans,
     finish_legend,
     named_source,
+    series_tag,
     tidy,
     time_figure,
 )
@@ -35,12 +36,13 @@ Spans = Sequence[tuple[float, float, str]]
 PERCENTILES = "percentiles:"
 """What the name of a source begins with that holds a metric's percentile plot."""
 
-_NINES = {1: "0 %", 2: "50 %", 4: "75 %", 10: "90 %", 20: "95 %", 100: "99 %", 1000: "99.9 %", 10_000: "99.99 %"}
+_NINES = {2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10_000: "99.99 %"}
 _NINES |= {100_000: "99.999 %", 1_000_000: "99.9999 %"}
 X_MOST = 1e9
 _OVER_TIME = ("p50", "p90", "p95", "p99", "max")
 _CLOCK = ("at", "@at{00:00:00}")
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
+_LATENCY_DASHES = ("solid", "solid", "solid", "solid", "dotted")
 
 
 @attrs.frozen
@@ -93,22 +95,22 @@ class _OverTime:
 
     def latency(self) -> ChartItem:
         lines = [(f"latency_{name}", name, "0.000 s") for name in _OVER_TIME]
-        made = self._lines("seconds", "0.[000]", lines)
+        made = self._lines("seconds", "0.[000]", lines, dashes=_LATENCY_DASHES)
         caption = captions.latency_caption(self._columns, metrics.RESPONSE_LATENCY)
         return self._item("latency", "Response latency over time", caption, made)
 
     def lateness(self) -> ChartItem:
-        lines = [("send_lateness_p99", "frames left late (p99)", "0.0000 s")]
-        lines += [("loop_lag_p99", "the generator woke late (p99)", "0.0000 s")]
+        lines = [("send_lateness_p99", "frames", "0.0000 s")]
+        lines += [("loop_lag_p99", "wake-ups", "0.0000 s")]
         borders = [
-            (verdict.SEND_LATENESS_DEGRADED_S, "frames: care from here on"),
-            (verdict.LOOP_LAG_DEGRADED_S, "wake-ups: care from here on"),
+            (verdict.SEND_LATENESS_DEGRADED_S, "border for frames"),
+            (verdict.LOOP_LAG_DEGRADED_S, "border for wake-ups"),
         ]
         made = self._lines("seconds", "0.[0000]", lines, borders)
-        return self._item("lateness", "The generator: lateness", captions.lateness_caption(self._columns), made)
+        return self._item("lateness", "The generator: how late (p99)", captions.lateness_caption(self._columns), made)
 
     def cpu(self) -> ChartItem:
-        borders = [(verdict.CPU_SHARE_DEGRADED, "care from here on")]
+        borders = [(verdict.CPU_SHARE_DEGRADED, "border")]
         made = self._lines("share of one core", "0 %", [("cpu_share", "CPU", "0 %")], borders)
         return self._item("cpu", "The generator: CPU", captions.cpu_caption(self._columns), made)
 
@@ -124,8 +126,9 @@ class _OverTime:
                 top=stack(*columns[: number + 1]),
                 source=source,
                 legend_label=kind,
-                tags=[f"series-{number % 8 + 1}"],
+                line_width=0,
             )
+            bars.tags = series_tag(number + 1)
             add_hover(made, bars, [_CLOCK, (kind, f"@{{{column}}}")], mode="mouse")
         add_spans(made, self._spans)
         finish_legend(made)
@@ -137,11 +140,13 @@ class _OverTime:
         unit: str,
         lines: Sequence[tuple[str, str, str]],
         borders: Sequence[tuple[float, str]] = (),
+        dashes: Sequence[str] = _DASHES,
     ) -> figure:
+        lines = [line for line in lines if self._may_have(line[0])]
         source = named_source("course", ["at", *(column for column, _, _ in lines)])
         made = time_figure(label, self._until_s, unit=unit)
         drawn = [
-            add_line(made, source, "at", column, told, number + 1, line_dash=_DASHES[number % len(_DASHES)])
+            add_line(made, source, "at", column, told, number + 1, line_dash=dashes[number])
             for number, (column, told, _) in enumerate(lines)
         ]
         for number, (level, told) in enumerate(borders):
@@ -151,6 +156,11 @@ class _OverTime:
         add_spans(made, self._spans)
         finish_legend(made)
         return made
+
+    def _may_have(self, column: str) -> bool:
+        """False where there are points and none of them has it, as frames in a chat."""
+        values = self._columns.get(column, ())
+        return not values or any(value is not None for value in values)
 
     def _item(self, id_: str, title: str, caption: str, made: figure) -> ChartItem:
         return ChartItem(id_, title, caption, json_item(made))
@@ -188,7 +198,7 @@ def _distribution(plots: Mapping[str, Plot]) -> ChartItem:
     for number, name in enumerate(plots):
         source = named_source(f"{PERCENTILES}{name}", ["x", "seconds", "percentile"])
         dash = _DASHES[number % len(_DASHES)]
-        line = add_line(made, source, "x", "seconds", name, number % 8 + 1, line_dash=dash)
+        line = add_line(made, source, "x", "seconds", name, number + 1, line_dash=dash)
         add_hover(made, line, [(name, "@seconds{0.0000} s"), ("within it", "@percentile{0.[0000]} %")], "mouse")
     finish_legend(tidy(made))
     title = "How latencies are distributed"

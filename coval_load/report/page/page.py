@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from coval_load.engine.run_folder import write_atomically
+from coval_load.engine.run_folder import read_rows, write_atomically
 from coval_load.report.contents import Contents, gather
-from coval_load.report.diagnosis.finding import Diagnosis
+from coval_load.report.diagnosis import Census, Diagnosis, diagnose
 from coval_load.report.page import tables, words
 from coval_load.report.page.charts import PERCENTILES, ChartItem, chart_items, percentile_columns
 from coval_load.report.units import clock, many
@@ -32,9 +32,16 @@ def write_report(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any
     there before stays then.
     """
     path = to or folder / FILE
-    contents = gather(folder, summary, run)
-    write_atomically(path, report_html(contents, Diagnosis("", ())).encode())
+    census = Census()
+    contents = gather(folder, summary, run, [census])
+    diagnosis = diagnose(summary, run, census, _timeline(folder))
+    write_atomically(path, report_html(contents, diagnosis).encode())
     return path
+
+
+def _timeline(folder: Path) -> Iterator[Mapping[str, Any]]:
+    file = folder / "timeline.jsonl"
+    return read_rows(file) if file.exists() else iter(())
 
 
 def report_html(contents: Contents, diagnosis: Diagnosis) -> str:

@@ -22,11 +22,14 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 HEIGHT = 270
+WHOLE = "0,0"
+"""How whole numbers are written."""
 TIME_RANGE = "time"
 """The name of each x range over time: the page's script keeps all of them alike."""
 
 _TOOLS = "xpan,xwheel_zoom,xbox_zoom,reset"
 _CLOCK = "00:00:00"
+_SHORT = 8
 _MINUTE, _DAY = 60, 86400
 _HOURS = [3600 * hours for hours in (1, 2, 4, 6, 12)]
 
@@ -52,6 +55,8 @@ def time_figure(label: str, until_s: float, *, unit: str = "0,0.[00]") -> figure
     made.xaxis.ticker = _time_ticker()
     made.xaxis.formatter = NumeralTickFormatter(format=_CLOCK)
     made.yaxis.formatter = NumeralTickFormatter(format=unit)
+    if unit == WHOLE:
+        made.yaxis.ticker.min_interval = 1
     made.y_range.start = 0
     return tidy(made)
 
@@ -68,15 +73,21 @@ def tidy(made: figure) -> figure:
 
 def add_line(made: figure, source: ColumnDataSource, x: str, y: str, label: str, series: int, **how: Any) -> Any:
     """A line with its points, both hidden by a click into the legend; returns the line's renderer."""
-    tags = [f"series-{series}"]
-    line = made.line(x, y, source=source, legend_label=label, line_width=2, tags=tags, **how)
-    made.scatter(x, y, source=source, legend_label=label, size=4, tags=tags)
+    line = made.line(x, y, source=source, legend_label=label, line_width=2, **how)
+    points = made.scatter(x, y, source=source, legend_label=label, size=3)
+    line.tags = points.tags = series_tag(series)
     return line
+
+
+def series_tag(series: int) -> list[str]:
+    """What a renderer's `tags` are, so that the page paints it: there are eight colours."""
+    return [f"series-{(series - 1) % 8 + 1}"]
 
 
 def add_border(made: figure, at: float, label: str, series: int) -> None:
     """A dashed level that the verdict judges by; the scale reaches up to it, so that it is always seen."""
-    made.hspan(y=[at], legend_label=label, line_width=1.5, line_dash="dashed", tags=[f"series-{series}"])
+    border = made.hspan(y=[at], legend_label=label, line_width=1.5, line_dash="dashed")
+    border.tags = series_tag(series)
 
 
 def add_hover(made: figure, renderer: Any, tooltips: Sequence[tuple[str, str]], mode: str = "vline") -> None:
@@ -98,7 +109,8 @@ def finish_legend(made: figure) -> None:
         made.add_layout(legend, "above")
         legend.click_policy = "hide"
         legend.orientation = "horizontal"
-        legend.ncols = "auto"
+        longest = max(len(item.label.value) for item in legend.items)
+        legend.ncols = 2 if longest > _SHORT else 5  # so that it fits a phone
         legend.margin = legend.padding = 2
         legend.spacing = 6
         legend.border_line_color = None
@@ -112,4 +124,5 @@ def _time_ticker() -> CompositeTicker:
             AdaptiveTicker(base=10, mantissas=[_DAY * n for n in (1, 2, 5)], min_interval=_DAY),
         ],
         num_minor_ticks=0,
+        desired_num_ticks=4,  # as many as there is room for on a phone
     )

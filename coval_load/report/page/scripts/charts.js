@@ -86,6 +86,6 @@ async function drawAll() {
   performance.mark("charts shown");
 }
 
-Bokeh.set_log_level("error");
+Bokeh.logger.set_level("error");
 requestAnimationFrame(() => setTimeout(drawAll));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach(paint));
