@@ -7,10 +7,9 @@ from typing import Any
 
 import attrs
 import click
-import orjson
 
-from coval_load.cli.output import say
-from coval_load.cli.preparing import in_colour
+from coval_load.cli.exporting import Exports, export_options, say_summary, write_exports
+from coval_load.cli.preparing import EXIT_FAULTY, in_colour
 from coval_load.engine.results import Results
 from coval_load.engine.thresholds import Threshold, prepare
 from coval_load.faults import Faulty
@@ -23,10 +22,12 @@ from coval_load.report.summary_text import summary_text
 @click.command(epilog="Example: coval-load report coval-runs/20260304T120000Z-support-line")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON.")
-def report(folder: Path, as_json: bool) -> None:
+@export_options
+def report(folder: Path, as_json: bool, exports: Exports) -> None:
     """Print the summary of the run in DIR, also of one that was killed before it wrote any.
 
-    Exit codes: 0 it was printed, 2 DIR has no run in it or a file of it can't be read.
+    Exit codes: 0 it was printed, 2 DIR has no run in it, a file of it can't be read, or one that was asked for can't be
+    written.
     """
     judging = _Judging()
     try:
@@ -35,9 +36,9 @@ def report(folder: Path, as_json: bool) -> None:
         raise click.ClickException(str(faulty)) from faulty
     summary = judging.summary(recovered)
     stream = sys.stderr if as_json else sys.stdout
-    say(stream, summary_text(summary, recovered.run, in_colour(stream), str(folder)))
-    if as_json:
-        say(sys.stdout, orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+    say_summary(summary, summary_text(summary, recovered.run, in_colour(stream), str(folder)), as_json=as_json)
+    if not write_exports(folder, summary, recovered.run, exports):
+        sys.exit(EXIT_FAULTY)
 
 
 @attrs.define
