@@ -9,6 +9,7 @@ import attrs
 import click
 
 from coval_load.cli.exporting import Exports, export_options, say_summary, write_exports
+from coval_load.cli.page import write_page
 from coval_load.cli.preparing import EXIT_FAULTY, in_colour
 from coval_load.engine.results import Results
 from coval_load.engine.thresholds import Threshold, prepare
@@ -22,13 +23,21 @@ from coval_load.report.summary_text import summary_text
 @click.command(epilog="Example: coval-load report coval-runs/20260304T120000Z-support-line")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the page there; recordings play where it lies in DIR.  [default: DIR/report.html]",
+)
+@click.option("--no-html", is_flag=True, help="Write no page.")
 @export_options
-def report(folder: Path, as_json: bool, exports: Exports) -> None:
-    """Print the summary of the run in DIR, also of one that was killed before it wrote any.
+def report(folder: Path, as_json: bool, html: Path | None, no_html: bool, exports: Exports) -> None:
+    """Print the summary of the run in DIR, also of one that was killed before it wrote any, and write its page.
 
     Exit codes: 0 it was printed, 2 DIR has no run in it, a file of it can't be read, or one that was asked for can't be
     written.
     """
+    if html is not None and no_html:
+        raise click.UsageError("expected --html FILE or --no-html, got both")
     judging = _Judging()
     try:
         recovered = recover(folder, judging.begin)
@@ -37,7 +46,8 @@ def report(folder: Path, as_json: bool, exports: Exports) -> None:
     summary = judging.summary(recovered)
     stream = sys.stderr if as_json else sys.stdout
     say_summary(summary, summary_text(summary, recovered.run, in_colour(stream), str(folder)), as_json=as_json)
-    if not write_exports(folder, summary, recovered.run, exports):
+    is_written = no_html or write_page(folder, summary, recovered.run, as_json=as_json, to=html)
+    if not write_exports(folder, summary, recovered.run, exports) or (html is not None and not is_written):
         sys.exit(EXIT_FAULTY)
 
 

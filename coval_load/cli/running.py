@@ -14,6 +14,7 @@ import trio
 from coval_load.cli.exporting import NO_EXPORTS, Exports, export, refuse_unwritable, say_summary
 from coval_load.cli.output import say
 from coval_load.cli.overrides import Asked
+from coval_load.cli.page import write_page
 from coval_load.cli.preparing import in_colour, prepare, refuse
 from coval_load.cli.showing import watched
 from coval_load.engine.run_folder import RunFolder, create, reopen
@@ -98,6 +99,7 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)
+    write_page(folder.path, finished.summary, finished.run, as_json=as_json)
     export(folder.path, finished.summary, finished.run, exports, as_json=as_json)
 
 

@@ -35,7 +35,12 @@ def write_report(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any
     census = Census()
     contents = gather(folder, summary, run, [census])
     diagnosis = diagnose(summary, run, census, _timeline(folder))
-    write_atomically(path, report_html(contents, diagnosis).encode())
+    page = report_html(contents, diagnosis).encode()
+    try:
+        write_atomically(path, page)
+    except BaseException:  # Ctrl-C, too
+        path.with_name(f"{path.name}.part").unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -71,14 +76,22 @@ def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
 
 
 def _charts(contents: Contents, diagnosis: Diagnosis) -> list[ChartItem]:
-    kinds = sorted(contents.summary["errors"], key=lambda kind: -contents.summary["errors"][kind])
-    spans = [
-        (finding.from_s, finding.until_s, str(number))
-        for number, finding in enumerate(diagnosis.findings, start=1)
-        if finding.from_s is not None and finding.until_s is not None
-    ]
-    shown = [kind for kind in kinds if f"errors.{kind}" in contents.course]
-    return chart_items(contents.course, contents.plots, shown[:_KINDS_AT_MOST], spans) if contents.course else []
+    if not contents.course.get("at"):
+        return []
+    errors = contents.summary["errors"]
+    kinds = [kind for kind in sorted(errors, key=lambda one: -errors[one]) if f"errors.{kind}" in contents.course]
+    spans = _spans(diagnosis, max(at for at in contents.course["at"] if at is not None))
+    return chart_items(contents.course, contents.plots, kinds[:_KINDS_AT_MOST], spans)
+
+
+def _spans(diagnosis: Diagnosis, end_s: float) -> list[tuple[float, float, str]]:
+    """The stretches that findings are about, each once, with the numbers of these."""
+    found: dict[tuple[float, float], list[str]] = {}
+    for number, finding in enumerate(diagnosis.findings, start=1):
+        if finding.from_s is not None and finding.severity != "good":
+            until_s = end_s if finding.until_s is None else finding.until_s
+            found.setdefault((finding.from_s, until_s), []).append(str(number))
+    return [(begins, ends, ", ".join(numbers)) for (begins, ends), numbers in found.items()]
 
 
 def _chart_data(contents: Contents, charts: Sequence[ChartItem]) -> dict[str, Any]:
