@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.report.kept import Kept
 from coval_load.report.nearest import Nearest
 from coval_load.report.packing import Interest, Wanted, pack, pack_details
 from coval_load.report.picks import Pick, Picks
@@ -47,7 +48,7 @@ class _Entry:
     @property
     def kind(self) -> str | None:
         error = self.row["error"]
-        return None if error is None else str(error["kind"])
+        return None if error is None else visible(str(error["kind"]))
 
     @property
     def began_s(self) -> float:
@@ -69,7 +70,16 @@ class _Entry:
         ran_s = None if row["started_at"] is None else round(_seconds(row["ended_at"]) - self.began_s, 6)
         started_s = None if row["started_at"] is None else round(self.began_s, 6)
         return [
-            *(identity, scenario, row.get("number"), agent, test_case, persona, str(row["outcome"]), self.kind),
+            *(
+                identity,
+                scenario,
+                _number(row.get("number")),
+                agent,
+                test_case,
+                persona,
+                _text(row["outcome"]),
+                self.kind,
+            ),
             *(round(_seconds(row["scheduled_at"]), 6), started_s, ran_s),
             turns if row["transcript"] else None,
             None if latency_s is None else round(latency_s, 6),
@@ -91,22 +101,21 @@ class Conversations:
     has_recordings: bool = attrs.field(default=False, init=False)
     _picks: Picks = attrs.field(init=False)
     _nearest: Nearest = attrs.field(init=False)
-    _kept: frozenset[str] = attrs.field(init=False)
+    _kept: Kept = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._picks = Picks(self.seed)
         self._nearest = Nearest(self.summary["metrics"])
-        self._kept = frozenset(path.stem for path in (self.folder / "conversations").glob("*.json"))
+        self._kept = Kept(self.folder)
 
     def add(self, row: Mapping[str, Any], offset: int) -> None:
         """See `Visitor.add`."""
         entry = self._entry(row)
-        identity = entry.cells()[0]
-        began_s = entry.began_s
-        self._nearest.add(row["metrics"], identity, began_s, offset)
-        for turn in row["transcript"]:
+        identity, began_s = entry.cells()[0], entry.began_s
+        self._nearest.add(entry.row["metrics"], identity, began_s, offset)
+        for turn in entry.row["transcript"]:
             self._nearest.add(turn.get("metrics", {}), identity, began_s, offset)
-        more = entry.recorded or self._is_kept(row)
+        more = entry.recorded or row.get("simulation_output_id") in self._kept
         self._picks.add(Pick(began_s, offset), entry.kind, entry.latency_s, more)
         self.has_recordings = self.has_recordings or entry.recorded
 
@@ -142,10 +151,8 @@ class Conversations:
         return wanted
 
     def _entry(self, row: Mapping[str, Any]) -> _Entry:
-        return _Entry(row, self._is_recorded(row.get("recording")))
-
-    def _is_kept(self, row: Mapping[str, Any]) -> bool:
-        return row.get("simulation_output_id") in self._kept
+        # Of a run whose rows have no transcripts, those that were kept have their turns and latencies all the same.
+        return _Entry(row if row["transcript"] else self._kept.whole(row), self._is_recorded(row.get("recording")))
 
     def _is_recorded(self, recording: Any) -> bool:
         if not isinstance(recording, dict):
@@ -169,6 +176,10 @@ def _without_details(has_details: list[bool]) -> list[str]:
 
 def _text(value: Any) -> str:
     return visible(value) if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _seconds(value: Any) -> float:

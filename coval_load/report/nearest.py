@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import attrs
 
+_RELATIVELY, _ABSOLUTELY_S = 0.1, 0.001
+
 TOLD = ("min", "p50", "p90", "p95", "p99", "p99.9", "max")
 """What of a metric leads to a conversation."""
 
@@ -47,7 +49,7 @@ class _Targets:
         for place, (name, level) in enumerate(zip(self.names, self.levels, strict=True)):
             below = next((one for one in reversed(self._highest[: place + 1]) if one is not None), None)
             above = next((one for one in self._lowest[place + 1 :] if one is not None), None)
-            near = [one for one in (below, above) if one is not None]
+            near = [one for one in (below, above) if one is not None and _is_near(one.seconds, level)]
             if near:
                 found[name] = min(near, key=lambda one: abs(one.seconds - level))
         return found
@@ -75,13 +77,20 @@ class Nearest:
                 targets.add(seconds, identity, began_s, offset)
 
     def values(self) -> dict[str, dict[str, Value]]:
-        """metric -> `TOLD` -> the nearest value; without metrics that no row has."""
+        """metric -> `TOLD` -> the nearest value, where one is within 10 % or 1 ms.
+
+        Where each simulation has its row whole, it is the value itself, but for the histogram's three digits.
+        """
         return {name: found for name, targets in self._targets.items() if (found := targets.found())}
 
     def all(self) -> Iterator[Value]:
         """Each of `values`."""
         for found in self.values().values():
             yield from found.values()
+
+
+def _is_near(seconds: float, level: float) -> bool:
+    return abs(seconds - level) <= max(_RELATIVELY * level, _ABSOLUTELY_S)
 
 
 def _targets_of(entry: Mapping[str, Any]) -> _Targets:

@@ -5,7 +5,6 @@ import enum
 import gzip
 import random
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import orjson
 
 from coval_load.engine.plain_json import dump_json
 from coval_load.report.details import BYTES_AT_MOST, details
+from coval_load.report.kept import Kept
 from coval_load.report.scan import read_at, row_bytes_at
 
 PER_CHUNK = 100
@@ -60,14 +60,14 @@ class Wanted:
 def pack_details(
     folder: Path,
     wanted: Sequence[Wanted],
-    kept: frozenset[str] = frozenset(),
+    kept: Kept,
     seed: str = "",
     *,
     at_most: int = CHARACTERS_AT_MOST,
 ) -> tuple[list[str], list[bool]]:
     """Chunks of the details of `wanted`, 100 in each, and which of them have theirs in it.
 
-    `kept` are the conversations that the folder has whole beside the rows. The chunks have `at_most` characters
+    What was `kept` whole is taken in the place of its row. The chunks have `at_most` characters
     together: where that is too few, the least interesting details are left out, by chance among equals. Null stands
     in their place; a chunk that would have nothing else is an empty text. One chunk is held at a time, beside what is
     packed.
@@ -89,7 +89,7 @@ def _order(wanted: Sequence[Wanted], chance: random.Random) -> list[int]:
 class _Packing:
     folder: Path
     wanted: Sequence[Wanted]
-    kept: frozenset[str]
+    kept: Kept
     at_most: int
     _sizes: list[int] = attrs.field(init=False)
     """Roughly how many bytes of JSON each has."""
@@ -97,15 +97,8 @@ class _Packing:
     @_sizes.default
     def _measure(self) -> list[int]:
         rows = row_bytes_at(self.folder, (one.offset for one in self.wanted))
-        sizes = (row + self._size_kept(one.id) for row, one in zip(rows, self.wanted, strict=True))
+        sizes = (row + self.kept.size(one.id) for row, one in zip(rows, self.wanted, strict=True))
         return [min(size, BYTES_AT_MOST) for size in sizes]
-
-    def _size_kept(self, identity: str) -> int:
-        if identity not in self.kept:
-            return 0
-        with suppress(OSError):
-            return self._kept_file(identity).stat().st_size
-        return 0
 
     def pack(self, order: Sequence[int]) -> tuple[list[str], list[bool]]:
         room = sum(self._sizes) if sum(self._sizes) <= self.at_most else self.at_most / self._tried()
@@ -151,20 +144,7 @@ class _Packing:
         some = self.wanted[start : start + PER_CHUNK]
         rows = read_at(self.folder, (one.offset for one, is_taken in zip(some, taken, strict=False) if is_taken))
         found = (
-            details(self._whole(next(rows))) if is_taken else b"null" for _, is_taken in zip(some, taken, strict=False)
+            details(self.kept.whole(next(rows))) if is_taken else b"null"
+            for _, is_taken in zip(some, taken, strict=False)
         )
         return _packed(b"[" + b",".join(found) + b"]")
-
-    def _whole(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row, or where it was kept whole elsewhere, that."""
-        identity = row.get("simulation_output_id")
-        if identity not in self.kept:
-            return row
-        try:
-            found = orjson.loads(self._kept_file(str(identity)).read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            return row
-        return found if isinstance(found, dict) and found.get("simulation_output_id") == identity else row
-
-    def _kept_file(self, identity: str) -> Path:
-        return self.folder / "conversations" / f"{identity}.json"

@@ -65,21 +65,26 @@ def read_lines(path: Path, add: Callable[[dict[str, Any], int], object]) -> None
 
 def read_at(folder: Path, offsets: Iterable[int]) -> Iterator[dict[str, Any]]:
     """The rows that begin at `offsets`, in the order of these; OSError or ValueError where there are none."""
-    with (folder / ROWS_FILE).open("rb") as file:
-        for offset in offsets:
-            file.seek(offset)
-            row = orjson.loads(file.readline())
-            if not isinstance(row, dict):
-                raise ValueError(f"expected a JSON object at byte {offset} of {file.name}")
-            yield row
+    for line in _lines_at(folder, offsets):
+        row = orjson.loads(line)
+        if not isinstance(row, dict):
+            raise ValueError(f"expected a JSON object in {folder / ROWS_FILE}, got {line[:80]!r}")
+        yield row
 
 
 def row_bytes_at(folder: Path, offsets: Iterable[int]) -> Iterator[int]:
-    """How many bytes each of the rows that begin at `offsets` has."""
+    """How many bytes each of the rows that begin at `offsets` has; OSError where there is no file of them."""
+    return (len(line) for line in _lines_at(folder, offsets))
+
+
+def _lines_at(folder: Path, offsets: Iterable[int]) -> Iterator[bytes]:
+    wanted = list(offsets)
+    if not wanted:  # nor need there be a file
+        return
     with (folder / ROWS_FILE).open("rb") as file:
-        for offset in offsets:
+        for offset in wanted:
             file.seek(offset)
-            yield len(file.readline())
+            yield file.readline()
 
 
 @attrs.define
