@@ -10,7 +10,7 @@ from coval_load.codecs.audio.resampling import StreamingResampler
 SAMPLE_RATE_HZ = 16_000
 """Of recordings."""
 
-AS_ONE_S = 0.005
+AS_ONE_S = 0.008
 """Sound that is heard at most so much before or after the end of what came before it goes on from there."""
 
 _SAMPLE_BYTES = 2
