@@ -137,7 +137,7 @@ def test_a_run_without_transcripts_has_what_there_is(tmp_path):
 
 def test_only_recordings_that_are_there_are_told_of(tmp_path):
     folder = make_run(tmp_path / "run", simulations=20, recordings=3, turns=1)
-    contents, table, details = gathered(folder)
+    contents, table, _ = gathered(folder)
     recorded = [row["simulation_output_id"] for row in rows_of(folder) if row["recording"]]
     assert len(recorded) == 3
     assert contents.has_recordings
