@@ -8,15 +8,18 @@ from rich.text import Text
 
 @attrs.frozen
 class Part:
-    """Lines that belong together. `rank` 0 gets room first; `least` is how many it gets before any gets more.
+    """Lines that belong together. Room is given in rounds, in each to `rank` 0 first: `least`, `fair`, all.
 
     Where lines are left out, the last one that is shown says how many `things` are; without a name for them, nothing.
+    The first `heads` lines are no things.
     """
 
     lines: Sequence[Text]
     rank: int
     least: int = 1
+    fair: int = 1
     things: str | None = None
+    heads: int = 0
 
 
 def fit(parts: Sequence[Part], height: int) -> list[Text]:
@@ -41,7 +44,7 @@ def fit(parts: Sequence[Part], height: int) -> list[Text]:
 def _share_out(parts: Sequence[Part], height: int) -> list[int]:
     given, left = [0] * len(parts), height
     by_rank = sorted(range(len(parts)), key=lambda number: parts[number].rank)
-    for wanted in ([part.least for part in parts], [len(part.lines) for part in parts]):
+    for wanted in zip(*((part.least, part.fair, len(part.lines)) for part in parts), strict=True):
         for number in by_rank:
             more = min(max(min(wanted[number], len(parts[number].lines)) - given[number], 0), left)
             given[number] += more
@@ -52,6 +55,6 @@ def _share_out(parts: Sequence[Part], height: int) -> list[int]:
 def _cut(part: Part, lines: int) -> list[Text]:
     shown = list(part.lines[:lines])
     hidden = len(part.lines) - lines
-    if hidden and part.things and lines > 1:
+    if hidden and part.things and lines > part.heads + 1:
         shown[-1] = Text(f"  and {hidden + 1} more {part.things}", "dim")
     return shown

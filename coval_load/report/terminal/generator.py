@@ -16,24 +16,29 @@ _MB = 1024 * 1024
 
 
 def generator(snapshot: Snapshot, width: int) -> Iterator[Text]:
-    """Two lines: what is to be thought of it so far and why, its CPU; then how late it was."""
+    """Up to three lines: what is to be thought of it so far and why; how late it was; its CPU and memory."""
     now = snapshot.generator
     colour = _COLOURS.get(now.verdict, "yellow")
     reason = f": {printable(visible(now.reason))}" if now.reason else ""
     yield Text.assemble((" generator  ", "bold"), (f"{now.verdict} so far", colour), (reason, "bright_black"))
-    yield Text.assemble(
-        "   late (p99 lately, of the run)  frames ",
-        *_late(now.late_now, now.late_run, verdict.SEND_LATENESS_DEGRADED_S),
-        "  loop ",
-        *_late(now.lag_now, now.lag_run, verdict.LOOP_LAG_DEGRADED_S),
-    )
+    late = [
+        *_late("frames", now.late_now, now.late_run, verdict.SEND_LATENESS_DEGRADED_S),
+        *_late("loop", now.lag_now, now.lag_run, verdict.LOOP_LAG_DEGRADED_S),
+    ]
+    if late:
+        yield Text.assemble("   late, p99", *late)
     if now.cpu_share is not None:
         yield _cpu(snapshot, now.cpu_share, width)
 
 
-def _late(lately: Quantiles, run: Quantiles, border_s: float) -> Iterator[tuple[str, str]]:
+def _late(what: str, lately: Quantiles, run: Quantiles, border_s: float) -> Iterator[str | tuple[str, str]]:
+    if run.p99 is None:
+        return
+    yield f"   {what} "
     yield duration(lately.p99), _weight(lately.p99, border_s)
-    yield f" {duration(run.p99)}", _weight(run.p99, border_s)
+    yield " (in all "
+    yield duration(run.p99), _weight(run.p99, border_s)
+    yield ")"
 
 
 def _weight(p99_s: float | None, border_s: float) -> str:

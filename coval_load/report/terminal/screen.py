@@ -32,7 +32,8 @@ class Screen:
     _left: bytes = attrs.field(default=b"", init=False)
     _shown: list[str] = attrs.field(factory=list, init=False)
     _size: tuple[int, int] = attrs.field(default=(0, 0), init=False)
-    _frames: int = attrs.field(default=0, init=False)
+    frames: int = attrs.field(default=0, init=False)
+    """Drawn so far."""
     _gone: bool = attrs.field(default=False, init=False)
     _entered: bool = attrs.field(default=False, init=False)
 
@@ -47,8 +48,8 @@ class Screen:
 
     async def draw(self, lines: Sequence[str], size: tuple[int, int]) -> bool:
         """Show `lines`, which fit into `size`, from the top; False when the terminal is gone."""
-        whole = size != self._size or self._frames % _ALL_ANEW_EACH == 0
-        self._size, self._frames = size, self._frames + 1
+        whole = size != self._size or self.frames % _ALL_ANEW_EACH == 0
+        self._size, self.frames = size, self.frames + 1
         wanted = [*lines, *[""] * (size[1] - len(lines))]
         before = ["\0"] * len(wanted) if whole else self._shown
         changes = [

@@ -1,5 +1,6 @@
 """What the screen shows: from a snapshot to the lines of a terminal. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.text import Text
@@ -28,6 +29,12 @@ _STAGES = {
     "close": "closing",
 }
 _COLOURS = {"crossed": "red", "holds": "green"}
+_OF_SEVERAL = {
+    "holds": "held so far",
+    "not yet": "not reached yet",
+    "no value yet": "without a value yet",
+    "at the end": "judged at the end",
+}
 
 
 def lines_of(snapshot: Snapshot, columns: int, lines: int) -> list[Text]:
@@ -35,14 +42,14 @@ def lines_of(snapshot: Snapshot, columns: int, lines: int) -> list[Text]:
     width = max(columns - 1, 0)
     parts = (
         Part([_headline(snapshot, width)], rank=0),
-        Part(list(_scenarios(snapshot, width)), rank=4, things="scenarios"),
-        Part(list(_simulations(snapshot, width)), rank=1, least=3),
-        Part(list(_latencies(snapshot, width)), rank=2, least=3),
-        Part(list(generator(snapshot, width)), rank=5, least=2),
-        Part(list(_errors(snapshot)), rank=3, least=2, things="kinds of errors"),
+        Part(list(_scenarios(snapshot, width)), rank=4, fair=2, things="scenarios"),
+        Part(list(_simulations(snapshot, width)), rank=1, least=3, fair=4),
+        Part(list(_latencies(snapshot, width)), rank=2, least=3, fair=4),
+        Part(list(generator(snapshot, width)), rank=5, fair=3),
+        Part(list(_errors(snapshot)), rank=3, least=2, fair=3, things="kinds of errors", heads=1),
         Part([_waiting(snapshot)], rank=7),
-        Part(list(_thresholds(snapshot)), rank=6, least=2, things="thresholds"),
-        Part(list(_footer(snapshot)), rank=1),
+        Part(list(_thresholds(snapshot)), rank=6, fair=2, things="thresholds", heads=1),
+        Part(list(_footer(snapshot)), rank=1, fair=3),
     )
     shown = fit(parts, lines)
     for line in shown:
@@ -88,18 +95,15 @@ def _bar(share: float, width: int) -> Text:
 
 
 def _scenarios(snapshot: Snapshot, width: int) -> Iterator[Text]:
-    wide = max(width - 32, 20)
     for scenario in snapshot.scenarios:
         name = Text(plain(scenario.name), "bold")
         name.truncate(16, overflow="ellipsis", pad=True)
-        words = Text(scenario.standing.words)
-        share = scenario.standing.share
-        if share is None:
-            yield Text.assemble("   ", name, " ", words)
-            continue
-        words.truncate(min(wide, 56), overflow="ellipsis", pad=True)
-        line = Text.assemble("   ", name, " ", words, " ")
-        yield Text.assemble(line, _bar(share, min(width - line.cell_len - 5, 20)), f" {share:4.0%}")
+        words, share = Text(scenario.standing.words), scenario.standing.share
+        words.truncate(max(min(width - 25, 56), 0), overflow="ellipsis", pad=True)
+        line = Text.assemble("   ", name, " ", words)
+        room = width - line.cell_len - 6
+        bar = _bar(share or 0.0, min(room - 1, 20)) if share is not None and room > 8 else Text()
+        yield line if share is None else Text.assemble(line, " ", bar, f" {share:4.0%}")
 
 
 def _simulations(snapshot: Snapshot, width: int) -> Iterator[Text]:
@@ -165,13 +169,14 @@ def _quantiles(label: str, values: Quantiles, columns: int, style: str = "") -> 
 
 def _errors(snapshot: Snapshot) -> Iterator[Text]:
     if not snapshot.errors:
-        yield _title("errors", " none")
+        yield _title("errors", "  none")
         return
-    yield _title("errors", "  the latest message of each kind")
+    count = sum(error.count for error in snapshot.errors)
+    yield _title("errors", f"  {count:,} of {many(len(snapshot.errors), 'kind')}, with the latest message of each")
     for error in snapshot.errors:
         yield Text.assemble(
             (f"{error.count:>{_NUMBER},}", "bold red" if error.is_new else "red"),
-            f"  {plain(error.kind)}  ",
+            f"  {plain(error.kind):18}  ",
             (plain(error.message), "bright_black"),
         )
 
@@ -191,7 +196,12 @@ def _waiting(snapshot: Snapshot) -> Text:
 def _thresholds(snapshot: Snapshot) -> Iterator[Text]:
     if not snapshot.thresholds:
         return
-    yield _title("thresholds", "")
+    words = Counter(threshold.word for threshold in snapshot.thresholds)
+    crossed = words.pop("crossed", 0)
+    others = "".join(f", {count:,} {_OF_SEVERAL[word]}" for word, count in words.items())
+    yield Text.assemble(
+        _title("thresholds", "  "), (f"{crossed:,} crossed", "bold red" if crossed else "green"), others
+    )
     for threshold in snapshot.thresholds:
         aborts = " (stops the run)" if threshold.aborts else ""
         yield Text.assemble(
