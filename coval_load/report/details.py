@@ -78,17 +78,17 @@ def _short(value: Any, cuts: Cuts) -> Any:
 
 
 def _visible(value: Any, cuts: Cuts, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return _cut(value, cuts.text)
     if isinstance(value, float):
         return round(value, _DIGITS)
-    if isinstance(value, dict | list) and depth >= _DEEPEST:
+    if isinstance(value, str):
+        return _cut(value, cuts.text)
+    if not isinstance(value, dict | list):
+        return value
+    if depth >= _DEEPEST:
         return "…"
     if isinstance(value, dict):
         return {_cut(key, cuts.text): _visible(member, cuts, depth + 1) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_visible(member, cuts, depth + 1) for member in value]
-    return value
+    return [_visible(member, cuts, depth + 1) for member in value]
 
 
 def _cut(text: str, at: int) -> str:

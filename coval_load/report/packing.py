@@ -23,7 +23,8 @@ CHARACTERS_AT_MOST = 14_000_000
 _LEVEL = 6
 _TRIED_CHUNKS = 5
 _ATTEMPTS = 4
-_LESS = 0.85
+_CAUTIOUSLY = 0.97
+_LESS = 0.9
 
 
 class Interest(enum.IntEnum):
@@ -101,7 +102,7 @@ class _Packing:
         return [min(size, BYTES_AT_MOST) for size in sizes]
 
     def pack(self, order: Sequence[int]) -> tuple[list[str], list[bool]]:
-        room = sum(self._sizes) if sum(self._sizes) <= self.at_most else self.at_most / self._tried()
+        room = sum(self._sizes) if sum(self._sizes) <= self.at_most else _CAUTIOUSLY * self.at_most / self._tried()
         for _ in range(_ATTEMPTS):
             taken = self._fitting(order, room)
             chunks = self._attempt(taken)

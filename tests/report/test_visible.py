@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coval_load.report.visible import _ACTS as ACTS
 from coval_load.report.visible import visible, visible_json
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -87,3 +88,10 @@ def test_a_value_that_is_very_deep_is_cut():
         value.append([])
         value = value[0]
     assert "…" in json.dumps(visible_json(deep), ensure_ascii=False)
+
+
+def test_whatever_acts_is_looked_for():
+    """The short way for what is printable leaves nothing out."""
+    acting = [chr(code) for code in range(0x110000) if ACTS.match(chr(code))]
+    assert len(acting) > 2000
+    assert not [one for one in acting if one.isprintable()]
