@@ -83,8 +83,13 @@ def _command(command: str, title: str, message: str) -> str:
 
 
 def _cut(text: str) -> str:
-    shown = visible(text)
+    shown = _tame(visible(text))
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def _tame(text: str) -> str:
+    """With `##[` as `## [`: where the runner does not obey it, the page of the log folds and colours by it."""
+    return text.replace("##[", "## [")
 
 
 def _data(text: str) -> str:
@@ -101,12 +106,9 @@ def step_summary(summary: Mapping[str, Any], run: Mapping[str, Any], diagnosis: 
 
 
 def fenced(text: str, token: str) -> str:
-    """`text` so that no line of it is a workflow command; `token` is one that nobody can have guessed.
-
-    `##[` is shown as `## [`: the runner would not obey it here, but the page of the log would fold and colour by it.
-    """
+    """`text` so that no line of it is a workflow command, and `##[` is `## [`. Nobody may have guessed `token`."""
     lines = text if text.endswith("\n") else f"{text}\n"
-    return f"::stop-commands::{token}\n{lines.replace('##[', '## [')}::{token}::\n"
+    return f"::stop-commands::{token}\n{_tame(lines)}::{token}::\n"
 
 
 def inert_json(text: bytes) -> bytes:
