@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from coval_load.report.diagnosis.finding import Diagnosis
 from coval_load.report.paint import Paint
 from coval_load.report.summary_parts.course import course
+from coval_load.report.summary_parts.diagnosis import diagnosis as found
 from coval_load.report.summary_parts.ending import exit_code, generator, notes
 from coval_load.report.summary_parts.findings import checks, errors
 from coval_load.report.summary_parts.headline import headline
@@ -12,15 +14,22 @@ from coval_load.report.summary_parts.table import table
 from coval_load.report.summary_parts.thresholds import thresholds
 
 
-def summary_text(summary: Mapping[str, Any], run: Mapping[str, Any], colour: bool, folder: str = "") -> str:
+def summary_text(
+    summary: Mapping[str, Any],
+    run: Mapping[str, Any],
+    colour: bool,
+    folder: str = "",
+    diagnosis: Diagnosis | None = None,
+) -> str:
     """The summary in lines of at most 80 columns, with a newline at the end.
 
     `summary` and `run` are what `summary.json` and `run.json` hold, those of earlier releases too; `folder` is where
-    these are. A part that has nothing to say is left out.
+    these are. `diagnosis` is shown where something is bad. A part that has nothing to say is left out.
     """
     paint = Paint(colour)
     parts = (
         headline(summary, run, paint),
+        found(diagnosis, paint),
         thresholds(summary.get("thresholds") or [], paint),
         table(summary, paint),
         checks(summary, paint),

@@ -11,7 +11,7 @@ from coval_load.report.diagnosis.census import Census
 from coval_load.report.diagnosis.change import Stretch, stretches
 from coval_load.report.diagnosis.course import Interval
 from coval_load.report.diagnosis.finding import About, Finding, Severity
-from coval_load.report.diagnosis.load import by_load, is_level, levels, span
+from coval_load.report.diagnosis.load import WITH_LOAD, by_load, is_level, levels, span
 from coval_load.report.diagnosis.words import between
 from coval_load.report.units import clock, duration
 
@@ -22,8 +22,6 @@ SIDE_AT_LEAST = 10
 P50_TIMES, P50_APART_S = 1.25, 0.02
 P95_TIMES, P95_APART_S = 1.5, 0.05
 BAD_TIMES = 1.5
-WITH_LOAD = 0.8
-"""Where levels of load explain nearly as much as times do, it is told as going with the load."""
 
 _Numbers = NDArray[np.float64]
 

@@ -13,6 +13,8 @@ LEVEL_WITHIN = 1.15
 """The load is level where its 95th percentile is at most so much of its 5th."""
 WENT_WELL_AT_LEAST = 20
 AS_MANY = 0.95
+WITH_LOAD = 0.8
+"""Where levels of load explain nearly as much as times do, it is told as going with the load."""
 ENOUGH = 20
 
 _Numbers = NDArray[np.float64]
@@ -72,6 +74,13 @@ def load_sentence(census: Census, kind: str, onset: Onset) -> str | None:
     low, high = span(running, tried)
     if is_level(low, high):
         return f"the load was level: about {high:,} ran at once all the time"
+    found = by_load(running, tried, failed)
+    if found is not None and found.found.gain >= WITH_LOAD * onset.gain:
+        inside, outside = found.found, of(found.found.failed_elsewhere, found.found.tried_elsewhere)
+        return (
+            f"it goes with the load: of those that began when {found.level:,} or more ran at once "
+            f"{of(inside.failed, inside.tried)}, with at most {found.below:,} {outside}"
+        )
     if onset.from_s is not None:
         at = min(int(onset.from_s / census.bins.width_s), len(tried) - 1)
         before = (np.arange(len(tried)) < at) & (running >= AS_MANY * running[at])
@@ -81,13 +90,6 @@ def load_sentence(census: Census, kind: str, onset: Onset) -> str | None:
                 f"when it began {int(running[at]):,} ran at once, and with as many {well:,} conversations "
                 "had begun before and did not fail: the load does not explain it"
             )
-    found = by_load(running, tried, failed)
-    if found is not None:
-        inside, outside = found.found, of(found.found.failed_elsewhere, found.found.tried_elsewhere)
-        return (
-            f"it goes with the load: of those that began when {found.level:,} or more ran at once "
-            f"{of(inside.failed, inside.tried)}, with at most {found.below:,} {outside}"
-        )
     if failed.sum() >= ENOUGH:
         return f"not more often when more ran at once ({low:,} to {high:,})"
     return None

@@ -23,6 +23,8 @@ class Onset:
     words: str = ""
     from_s: float | None = None
     until_s: float | None = None
+    gain: float = 0.0
+    """That of the stretch, see `Stretch`."""
 
 
 def series(census: Census, name: str) -> NDArray[np.float64]:
@@ -72,13 +74,21 @@ def _once(found: Stretch, trouble: tuple[float, float], bins: int) -> Onset:
     outside = of(found.failed_elsewhere, found.tried_elsewhere)
     if found.end == bins:
         words = f"from {clock(from_s)} on"
-        return Onset(f"{words}: {inside} that were under way or began then, before that {outside}", words, from_s)
+        return Onset(
+            f"{words}: {inside} that were under way or began then, before that {outside}",
+            words,
+            from_s,
+            None,
+            found.gain,
+        )
     if found.begin == 0:
         words = f"until {clock(until_s)}"
-        return Onset(f"only {words}: {inside} that began by then, after that {outside}", words, None, until_s)
+        return Onset(
+            f"only {words}: {inside} that began by then, after that {outside}", words, None, until_s, found.gain
+        )
     words = between(from_s, until_s)
     sentence = f"in a burst {words}: {inside} that were under way or began then, outside of it {outside}"
-    return Onset(sentence, words, from_s, until_s)
+    return Onset(sentence, words, from_s, until_s, found.gain)
 
 
 def _twice(found: Sequence[Stretch], spans: Sequence[tuple[float, float]]) -> Onset:
@@ -90,4 +100,4 @@ def _twice(found: Sequence[Stretch], spans: Sequence[tuple[float, float]]) -> On
         min(first.failed_elsewhere, second.failed_elsewhere), min(first.tried_elsewhere, second.tried_elsewhere)
     )
     sentence = f"in two bursts, {bursts}: {inside} that were under way or began then, outside of them {outside}"
-    return Onset(sentence, f"in two bursts from {clock(begins)} on", begins, ends)
+    return Onset(sentence, f"in two bursts from {clock(begins)} on", begins, ends, first.gain)

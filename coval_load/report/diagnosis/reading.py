@@ -38,7 +38,7 @@ def amount(value: object) -> int:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """A JSON object; an empty one for all else."""
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}  # the second takes its time
 
 
 def rows(value: object) -> Iterable[Mapping[str, Any]]:
