@@ -144,5 +144,7 @@ class Casting:
             return None
         started_at = trio.current_time()
         recording = self.open_recording(simulation.identity, started_at)
-        simulation.recording_started_at = None if recording is None else started_at
+        if recording is not None:
+            simulation.recording_started_at = started_at
+            simulation.keeps_transcript = True  # for its labels; what stays in its row is decided later
         return recording

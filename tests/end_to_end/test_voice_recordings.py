@@ -54,3 +54,23 @@ async def test_a_recording_of_a_simulation_that_failed_is_whole_too(virtual_time
     assert ran.row["outcome"] == "failed"
     with wave.open(str(ran.folder / ran.row["recording"]["file"])) as file:
         assert file.getnframes() / 16_000 == pytest.approx(0.7, abs=0.02)
+
+
+async def test_the_labels_beside_a_recording_show_no_secret(virtual_time, speak_with, tone_of):
+    async def tells(call):
+        await call.send(type="cart_update", token="sesame-4711")
+        await answers(call)
+
+    said = tone_of(0.5, text="it is sesame-4711")
+    headers = {"custom_headers": {"X-Key": "sesame-4711"}, "non_audio_event_message_types": ["cart_update"]}
+    ran = await speak_with(tells, said, metadata=headers, record={"audio": "all"})
+    labels = (ran.folder / ran.row["recording"]["file"]).with_suffix(".labels.txt").read_text()
+    found = [line.split("\t")[2] for line in labels.splitlines()]
+    assert sorted(found) == ["agent", "caller: it is ***", 'event: cart_update {"type":"cart_update","token":"***"}']
+
+
+async def test_labels_without_transcripts_say_only_who_spoke_when(virtual_time, speak_with, tone_of):
+    ran = await speak_with(answers, tone_of(0.5), record={"audio": "all", "transcripts": "none"})
+    labels = (ran.folder / ran.row["recording"]["file"]).with_suffix(".labels.txt").read_text()
+    assert ran.row["transcript"] == []
+    assert [line.split("\t")[2] for line in labels.splitlines()] == ["caller", "agent"]
