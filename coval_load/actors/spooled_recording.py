@@ -3,10 +3,12 @@
 import io
 import struct
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from enum import IntEnum
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
@@ -18,6 +20,12 @@ from coval_load.actors.stereo_recording import AHEAD_AT_MOST_S, BEHIND_AT_MOST, 
 BATCH_S = 2.0
 BATCH_BYTES = 256 * 1024
 """What is handed to the disk at once: the sound of so many seconds, or so much of it."""
+
+SLICE_S = 0.02
+SLICES_AT_ONCE = 4
+PAUSE_S = 0.0001
+"""libsamplerate keeps the interpreter's lock, and due frames wait for it: so it gets little to do at a time (60 us for
+20 ms of 48 kHz), and after some of it this thread sleeps."""
 
 _ENTRY = struct.Struct("<BdII")  # what, when, its rate or which clip of the caller's, and how many bytes follow
 _SAMPLE_BYTES = 2
@@ -214,16 +222,26 @@ class SpooledRecording:
             self._waiting.clear()
 
     def _replay(self, recording: StereoRecording) -> None:
+        breaks = cycle((*repeat(False, SLICES_AT_ONCE - 1), True))
         for what, at, number, pcm in self._spool.read():
             match what:
                 case _What.AGENT:
-                    recording.agent(pcm, at, number)
+                    for piece, heard_at in _slices(pcm, at, number):
+                        recording.agent(piece, heard_at, number)
+                        if next(breaks):
+                            time.sleep(PAUSE_S)  # noqa: TID251 - it is the writer's thread that sleeps
                 case _What.CALLER:
                     recording.caller(self._clips[number], at)
                 case _What.FLUSH:
                     recording.flush(at)
         recording.close(self._now)
         self._fault = self._fault or recording.fault
+
+
+def _slices(pcm: bytes, at: float, rate_hz: int) -> Iterator[tuple[bytes, float]]:
+    bytes_a_second = rate_hz * _SAMPLE_BYTES
+    step = round(rate_hz * SLICE_S) * _SAMPLE_BYTES
+    return ((pcm[begin : begin + step], at + begin / bytes_a_second) for begin in range(0, len(pcm), step))
 
 
 def remove_recording(path: Path) -> None:

@@ -30,7 +30,7 @@ def row(number, latency_s=None, kind=None, outcome=None, **more):
         "outcome": outcome or ("completed" if kind is None else "failed"),
         "error": None if kind is None else {"kind": kind, "stage": "conversation", "message": "no"},
         "recording": None,
-        "transcript": [{"role": "assistant", "content": "sesame, open", "start": 0.0, **measured}],
+        "transcript": [{"role": "assistant", "content": "sesame, open", "start": 0.0, "end": 1.0, **measured}],
         "events": [{"at": 1.0, "message_type": "x", "event": None, "payload": {"a": 1}}],
         **more,
     }
