@@ -131,7 +131,7 @@ def test_words_of_any_script_stay():
     assert labels(turn("user", words, 11, 12)) == [(1.0, 2.0, f"caller: {words}")]
 
 
-texts = st.text(st.characters(), max_size=40) | st.sampled_from(["\t", "1.0\t2.0\tx\n", "x" * 2000])
+texts = st.text(max_size=20) | st.text("\ud800\udfff\t\x85") | st.sampled_from(["\t", "1.0\t2.0\tx\n", "x" * 2000])
 moments = st.floats(-100, 100)
 
 
@@ -152,9 +152,12 @@ def test_secrets_are_masked_and_the_rest_stays_readable(secret):
 
 @given(
     turns=st.lists(
-        st.builds(turn, st.sampled_from(["user", "assistant"]), texts | st.none(), moments, moments | st.none())
+        st.builds(turn, st.sampled_from(["user", "assistant"]), texts | st.none(), moments, moments | st.none()),
+        max_size=4,
     ),
-    events=st.lists(st.builds(event, moments, texts, st.recursive(texts, st.lists), texts | st.none())),
+    events=st.lists(
+        st.builds(event, moments, texts, texts | st.lists(texts, max_size=2), texts | st.none()), max_size=4
+    ),
     message=texts | st.none(),
 )
 def test_whatever_is_said_the_file_has_a_line_for_each_and_can_be_read(turns, events, message):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import attrs
 import numpy as np
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -95,7 +95,6 @@ def loud(samples, quiet_s=0.7):
     return [(part[0] / RATE_HZ, (part[-1] + 1) / RATE_HZ) for part in np.split(at, breaks + 1)]
 
 
-@settings(max_examples=60)
 @given(
     spoken=st.lists(turns, min_size=1, max_size=4),
     rate_hz=st.sampled_from([8000, 16_000, 24_000, 48_000]),
