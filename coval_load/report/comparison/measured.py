@@ -58,10 +58,11 @@ class RunMeasured:
 
     def entry(self, metric: str, group: str | None = None, name: str = "") -> Mapping[str, Any] | None:
         """A metric of the summary, of all or (`response_latency` only) of one in `agents` or `scenarios`."""
-        if group is None:
-            found: Mapping[str, Any] | None = self.summary["metrics"].get(metric)
-            return found
-        found = (self.summary.get(group) or {}).get(name, {}).get(metrics.RESPONSE_LATENCY)
+        found: Mapping[str, Any] | None = (
+            self.summary["metrics"].get(metric)
+            if group is None
+            else (self.summary.get(group) or {}).get(name, {}).get(metrics.RESPONSE_LATENCY)
+        )
         return found
 
     def clusters(self, metric: str, group: str | None = None, name: str = "") -> Clusters:
