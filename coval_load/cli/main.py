@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "coval_load.cli.check:check",
     "plan": "coval_load.cli.plan:plan",
     "report": "coval_load.cli.report:report",
+    "compare": "coval_load.cli.compare:compare",
     "reference-agent": "coval_load.reference.command:reference_agent",
 }
 
