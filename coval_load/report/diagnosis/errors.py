@@ -33,6 +33,8 @@ _SAID = "most often said: "
 CONFIGURATION = frozenset(
     {
         ErrorKind.DNS_FAILED,
+        ErrorKind.CONNECTION_REFUSED,
+        ErrorKind.CONNECT_TIMEOUT,
         ErrorKind.TLS_FAILED,
         ErrorKind.AUTHENTICATION_FAILED,
         ErrorKind.UPGRADE_REFUSED,
@@ -41,7 +43,7 @@ CONFIGURATION = frozenset(
         ErrorKind.INVALID_MESSAGE,
     }
 )
-"""What fails throughout for every conversation where the agent's address, key or options are wrong."""
+"""What every conversation fails with where the agent's address, key or options are wrong, or it does not run."""
 
 
 def error_findings(census: Census, run: Mapping[str, Any], blame: Blame) -> Iterator[Finding]:
@@ -135,7 +137,7 @@ def _configuration(census: Census, run: Mapping[str, Any], kind: str, failed: in
     which = f"all {settled:,}" if failed == settled else f"{failed:,} of {settled:,}"
     where = place_sentence(seen, run, None)
     sentences = (
-        "every conversation failed in the same way from the beginning: look at the agent's configuration first",
+        "every conversation failed alike from the beginning: look at the agent's configuration, and whether it runs",
         *([said] if (said := _said(seen.messages.most_common(1)[0][0])) else []),
         *([where] if where else []),
     )
