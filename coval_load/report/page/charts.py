@@ -39,6 +39,8 @@ PERCENTILES = "percentiles:"
 _NINES = {2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10_000: "99.99 %"}
 _NINES |= {100_000: "99.999 %", 1_000_000: "99.9999 %"}
 X_MOST = 1e9
+_LONG = frozenset({metrics.TURN_TIME, metrics.SIMULATION_TIME})
+"""Shown when their name in the legend is clicked: beside them, latencies would all look alike."""
 _OVER_TIME = ("p50", "p90", "p95", "p99", "max")
 _CLOCK = ("at", "@at{00:00:00}")
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
@@ -146,7 +148,7 @@ class _OverTime:
         source = named_source("course", ["at", *(column for column, _, _ in lines)])
         made = time_figure(label, self._until_s, unit=unit)
         drawn = [
-            add_line(made, source, "at", column, told, number + 1, line_dash=dashes[number])
+            add_line(made, source, "at", column, told, number + 1, dash=dashes[number])
             for number, (column, told, _) in enumerate(lines)
         ]
         for number, (level, told) in enumerate(borders):
@@ -198,7 +200,7 @@ def _distribution(plots: Mapping[str, Plot]) -> ChartItem:
     for number, name in enumerate(plots):
         source = named_source(f"{PERCENTILES}{name}", ["x", "seconds", "percentile"])
         dash = _DASHES[number % len(_DASHES)]
-        line = add_line(made, source, "x", "seconds", name, number + 1, line_dash=dash)
+        line = add_line(made, source, "x", "seconds", name, number + 1, dash=dash, shown=name not in _LONG)
         add_hover(made, line, [(name, "@seconds{0.0000} s"), ("within it", "@percentile{0.[0000]} %")], "mouse")
     finish_legend(tidy(made))
     title = "How latencies are distributed"

@@ -1,6 +1,7 @@
 """`report.html`: everything about a run in one file that asks nobody for anything."""
 
 import base64
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ def _chart_data(contents: Contents, charts: Sequence[ChartItem]) -> dict[str, An
     return {"sources": {"course": contents.course, **sources}, "items": {chart.id: chart.item for chart in charts}}
 
 
+@functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,

@@ -71,10 +71,13 @@ def tidy(made: figure) -> figure:
     return made
 
 
-def add_line(made: figure, source: ColumnDataSource, x: str, y: str, label: str, series: int, **how: Any) -> Any:
-    """A line with its points, both hidden by a click into the legend; returns the line's renderer."""
-    line = made.line(x, y, source=source, legend_label=label, line_width=2, **how)
-    points = made.scatter(x, y, source=source, legend_label=label, size=3)
+def add_line(
+    made: figure, source: ColumnDataSource, x: str, y: str, label: str, series: int, *, dash: str, shown: bool = True
+) -> Any:
+    """A line with its points, which a click into the legend hides, or shows; returns the line's renderer."""
+    known = {"source": source, "legend_label": label, "visible": shown}
+    line = made.line(x, y, line_width=2, line_dash=dash, **known)
+    points = made.scatter(x, y, size=3, **known)
     line.tags = points.tags = series_tag(series)
     return line
 
@@ -124,5 +127,5 @@ def _time_ticker() -> CompositeTicker:
             AdaptiveTicker(base=10, mantissas=[_DAY * n for n in (1, 2, 5)], min_interval=_DAY),
         ],
         num_minor_ticks=0,
-        desired_num_ticks=4,  # as many as there is room for on a phone
+        desired_num_ticks=5,  # as many as there is room for on a phone
     )

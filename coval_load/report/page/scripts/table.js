@@ -49,11 +49,15 @@ function tableOf(store, told) {
     const pages = Math.max(1, Math.ceil(order.length / PAGE));
     state.page = Math.min(state.page, pages - 1);
     const first = state.page * PAGE;
+    const focused = find("rows").contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
     find("rows").replaceChildren(...order.slice(first, first + PAGE).flatMap(rowElements));
+    if (focused !== undefined) (buttonOf(focused) || find("search")).focus({ preventScroll: true });
     find("columns").replaceChildren(...columns.map(heading));
     find("pages").replaceChildren(...(pages > 1 ? pager(pages) : []));
     told(order.length, first);
   }
+
+  const buttonOf = (id) => [...find("rows").querySelectorAll(".toggle")].find((one) => one.dataset.id === id);
 
   function heading(column) {
     const sorted = state.sort === column.name;
@@ -83,7 +87,7 @@ function tableOf(store, told) {
   function rowElements(index) {
     const id = store.value("id", index), isOpen = state.open.has(id);
     const button = make("button", {
-      type: "button", class: "toggle id", "aria-expanded": isOpen, "data-id": id, title: id,
+      type: "button", class: "toggle id", "aria-expanded": String(isOpen), "data-id": id, title: id,
     }, `${isOpen ? "▾" : "▸"} ${id.slice(0, 8)}`);
     const row = make("tr", { class: isOpen ? "row open" : "row" }, columns.map((column) => cell(column, index, button)));
     row.addEventListener("click", (event) => {
@@ -143,7 +147,7 @@ function tableOf(store, told) {
     state.open.add(id);
     state.page = Math.floor(order.indexOf(index) / PAGE);
     show();
-    const button = [...find("rows").querySelectorAll(".toggle")].find((one) => one.dataset.id === id);
+    const button = buttonOf(id);
     button.focus({ preventScroll: true });
     button.closest("tr").scrollIntoView({ block: "start" });
     return true;
