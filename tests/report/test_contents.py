@@ -2,17 +2,18 @@
 
 import shutil
 import tracemalloc
+from functools import partial
 
 import orjson
 import pytest
 from made_runs import HOSTILE, make_run
 
 from coval_load.faults import Faulty
-from coval_load.report import picks
+from coval_load.report import conversations, picks
 from coval_load.report.contents import gather
 from coval_load.report.conversations import COLUMNS
 from coval_load.report.nearest import TOLD
-from coval_load.report.packing import unpack
+from coval_load.report.packing import pack_details, unpack
 from coval_load.report.visible import visible, visible_json
 
 
@@ -133,6 +134,26 @@ def test_a_run_without_transcripts_has_what_there_is(tmp_path):
     assert all(one["transcript"] == [] for one in details)
     assert "response_latency" not in contents.near
     assert all(table["detail"])
+
+
+def test_where_there_is_no_room_plain_conversations_go_without_details(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "run", simulations=200, bad=True, recordings=9, kept=20, turns=3, concurrency=3)
+    monkeypatch.setattr(picks, "SLOWEST", 10)
+    monkeypatch.setattr(conversations, "pack_details", partial(pack_details, at_most=42_000))
+    contents, table, details = gathered(folder)
+    assert [one is not None for one in details] == table["detail"]
+    lacking = {identity for identity, has in zip(table["id"], table["detail"], strict=True) if not has}
+    assert 10 < len(lacking) < 100
+    assert contents.left_out == [
+        f"{len(lacking)} of 200 conversations stand in the table without their transcripts, "
+        "to keep the page small; simulations.jsonl has them"
+    ]
+    rows = list(zip(*(table[name] for name in ("id", "kind", "recorded", "latency")), strict=True))
+    slow = sorted(latency or 0.0 for *_, latency in rows)[-9]
+    wanted = {identity for identity, kind, recorded, latency in rows if kind or recorded or (latency or 0.0) > slow}
+    wanted |= {one["id"] for found in contents.near.values() for one in found.values()}
+    wanted |= {path.stem for path in (folder / "conversations").iterdir()}
+    assert not wanted & lacking
 
 
 def test_only_recordings_that_are_there_are_told_of(tmp_path):

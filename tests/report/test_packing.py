@@ -1,5 +1,6 @@
 """Details go into as much room as there is, the most interesting ones first."""
 
+import base64
 import random
 
 import orjson
@@ -42,6 +43,7 @@ def test_what_is_packed_comes_out_and_is_always_the_same():
     assert unpack(pack(value)) == value
     assert pack(value) == pack(value)
     assert pack(value).isascii()
+    assert base64.b64decode(pack(value))[4:8] == bytes(4)  # when it was packed is not in it (RFC 1952, MTIME)
 
 
 @pytest.mark.parametrize("amount", [0, 1, 99, 100, 101, 250])

@@ -53,11 +53,11 @@ def test_a_run_that_was_not_resumed_is_read_once(tmp_path):
 
 
 def test_a_torn_last_line_is_left_out_and_an_empty_one_passed_over(tmp_path):
-    write(tmp_path, [{"number": 1}], b'\n{"number": 2}\n{"numb')
+    write(tmp_path, [], b'{"number":1} \r\n\n{"number": 2}\n{"numb')
     found = seen(tmp_path)
     assert found.rows == [{"number": 1}, {"number": 2}]
     assert list(read_at(tmp_path, found.offsets)) == found.rows
-    assert list(row_bytes_at(tmp_path, found.offsets)) == [len(b'{"number":1}\n'), len(b'{"number": 2}\n')]
+    assert list(row_bytes_at(tmp_path, found.offsets)) == [len(b'{"number":1} \r\n'), len(b'{"number": 2}\n')]
 
 
 def test_no_file_has_no_rows(tmp_path):
