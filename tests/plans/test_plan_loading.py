@@ -193,6 +193,10 @@ def test_all_faults_of_all_documents_come_together(faults, folder):
         ({"load": {"concurrency": 100_001}}, "load.concurrency: expected a number from 1 to 100000; got 100001"),
         ({"seed": -1}, "seed: expected a number from 0 to "),
         ({"record": {"audio": "some"}}, "record.audio: expected one of "),
+        ({"record": {"audio": {}}}, "record.audio: expected at least one of slowest, failed, sample; got none of them"),
+        ({"record": {"transcripts": {"failed": None}}}, "record.transcripts: expected at least one of slowest, "),
+        ({"record": {"audio": {"slowest": 0}}}, "record.audio.slowest: expected a number from 1 to 100000; got 0"),
+        ({"record": {"transcripts": {"fail": 1, "sample": 1}}}, "record.transcripts.fail: unknown key; did you mean"),
         ({"persona": {}, "personas": [{}]}, "persona: expected persona or personas; got both, take one out"),
         (
             {"persona": {"initialization_parameters": {"a": "x" * 16_384}}},

@@ -54,7 +54,16 @@ def test_an_agents_limit_bounds_what_is_taken(room):
     assert room(90, load=BIG, limits={"per_agent": 10})[1] != []
 
 
-@pytest.mark.parametrize(("audio", "needed"), [("none", 964), ("all", 1864), ({"sample": 5}, 969)])
+@pytest.mark.parametrize(
+    ("audio", "needed"),
+    [
+        ("none", 964),
+        ("all", 1864),
+        ({"sample": 5}, 969),
+        ({"slowest": 5}, 1869),
+        ({"slowest": 5, "failed": 5000}, 2864),
+    ],
+)
 def test_recordings_are_files_too(room, audio, needed):
     assert room(needed, load=BIG, record={"audio": audio})[0] == []
     assert len(room(needed - 1, load=BIG, record={"audio": audio})[0]) == 1
