@@ -8,6 +8,7 @@ import trio
 from coval_load.cli.parameters import DURATION
 from coval_load.cli.preparing import prepare
 from coval_load.cli.running import open_folder, print_summary
+from coval_load.cli.serving import Served, Serving, serving_options
 from coval_load.cli.showing import watched
 from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.overrides import Overrides
@@ -26,16 +27,18 @@ from coval_load.reference.process import start_reference_agent
 @click.option("--concurrency", type=click.IntRange(1), default=20, show_default=True, help="Simulations at once.")
 @click.option("--duration", type=DURATION, help="Start new simulations for so long; else each place is taken once.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary to standard output as JSON.")
-def demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> None:
+@serving_options
+def demo(model_type: str, concurrency: int, duration: float | None, as_json: bool, serving: Serving) -> None:
     """Call a reference agent that this starts on loopback, over TLS, and print the summary.
 
     The agent is a process of its own that hears the end of the caller's turn and answers 600 ms later, give or
     take 200 ms. Nothing leaves this machine.
     """
-    sys.exit(trio.run(_demo, model_type, concurrency, duration, as_json))
+    with serving.open() as served:
+        sys.exit(trio.run(_demo, model_type, concurrency, duration, as_json, served))
 
 
-async def _demo(model_type: str, concurrency: int, duration: float | None, as_json: bool) -> int:
+async def _demo(model_type: str, concurrency: int, duration: float | None, as_json: bool, served: Served) -> int:
     arguments = ["--model-type", model_type, "--delay", "600ms", "--spread", "200ms"]
     async with start_reference_agent(arguments) as agent:
         overrides = Overrides(
@@ -47,6 +50,8 @@ async def _demo(model_type: str, concurrency: int, duration: float | None, as_js
         ensemble = prepare(agent.plan_file, overrides)
         folder = open_folder(None, ensemble.plan.name)
         click.echo(f"{concurrency} callers against a reference agent at {agent.endpoint}", err=True)
-        finished: Finished = await run_plan(ensemble, folder, watches=[watched(ensemble)])
+        finished: Finished = await run_plan(
+            ensemble, folder, watches=[watched(ensemble, lambda: served.web), *served.watches]
+        )
     print_summary(finished, folder, as_json=as_json)
     return finished.exit_code

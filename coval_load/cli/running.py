@@ -16,6 +16,7 @@ from coval_load.cli.output import say
 from coval_load.cli.overrides import Asked
 from coval_load.cli.page import write_page
 from coval_load.cli.preparing import in_colour, prepare, refuse
+from coval_load.cli.serving import NOT_SERVED, Served, Serving
 from coval_load.cli.showing import watched
 from coval_load.engine.run_folder import RunFolder, create, reopen
 from coval_load.faults import Fault, Faulty
@@ -28,19 +29,33 @@ from coval_load.report.summary_text import summary_text
 from coval_load.report.units import clock
 
 
-def run_and_report(asked: Asked, out: Path | None, *, as_json: bool = False, exports: Exports = NO_EXPORTS) -> int:
+def run_and_report(
+    asked: Asked,
+    out: Path | None,
+    *,
+    as_json: bool = False,
+    exports: Exports = NO_EXPORTS,
+    serving: Serving = NOT_SERVED,
+) -> int:
     """The whole job; returns the exit code."""
     ensemble = prepare(asked.source, asked.overrides)
     refuse_without_room(ensemble)
     refuse_unwritable(exports)
-    folder = open_folder(out, ensemble.plan.name)
-    finished = trio.run(partial(_run, ensemble, folder, source=asked.tell()))
+    with serving.open() as served:
+        folder = open_folder(out, ensemble.plan.name)
+        finished = trio.run(partial(_run, ensemble, folder, served, source=asked.tell()))
     print_summary(finished, folder, as_json=as_json, exports=exports)
     return finished.exit_code
 
 
 def resume_and_report(
-    folder: Path, asked: Asked, out: Path | None, *, as_json: bool = False, exports: Exports = NO_EXPORTS
+    folder: Path,
+    asked: Asked,
+    out: Path | None,
+    *,
+    as_json: bool = False,
+    exports: Exports = NO_EXPORTS,
+    serving: Serving = NOT_SERVED,
 ) -> int:
     """Go on with the run in `folder`; its plan is where `run.json` says, or the one that `asked` names."""
     if out is not None or attrs.evolve(asked, plan=None) != Asked():
@@ -70,7 +85,8 @@ def resume_and_report(
             whole = Finished(earlier.summary, run, run["exit_code"])
             print_summary(whole, reopened, as_json=as_json, exports=exports)
             return whole.exit_code
-    finished = trio.run(partial(_run, ensemble, reopened, earlier=earlier))
+    with serving.open() as served:
+        finished = trio.run(partial(_run, ensemble, reopened, served, earlier=earlier))
     print_summary(finished, reopened, as_json=as_json, exports=exports)
     return finished.exit_code
 
@@ -106,8 +122,15 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
 async def _run(
     ensemble: Ensemble,
     folder: RunFolder,
+    served: Served,
     *,
     earlier: Earlier | None = None,
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
-    return await run_plan(ensemble, folder, watches=[watched(ensemble)], earlier=earlier, source=source)
+    return await run_plan(
+        ensemble,
+        folder,
+        watches=[watched(ensemble, lambda: served.web), *served.watches],
+        earlier=earlier,
+        source=source,
+    )

@@ -43,9 +43,9 @@ class Serving:
     otlp: bool = False
     otlp_endpoint: str | None = None
 
-    def open(self, environment: Mapping[str, str] = os.environ) -> "Opened":
+    def open(self, environment: Mapping[str, str] = os.environ) -> "Served":
         """Listen, and make what takes its time; exits with 2 and every fault where that can't be."""
-        opened, faults = Opened(), list[Fault]()
+        opened, faults = Served(), list[Fault]()
         for name, ask in (("web", self._open_web), ("prometheus", self._open_prometheus), ("otlp", self._open_otlp)):
             try:
                 ask(opened, environment)
@@ -56,26 +56,30 @@ class Serving:
             refuse(Faulty(faults))
         return opened
 
-    def _open_web(self, opened: "Opened", environment: Mapping[str, str]) -> None:
+    def _open_web(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.web or self.web_address is not None:
             from coval_load.report.dashboard.page import dashboard_page, sign_in_page
 
             pages = (dashboard_page(), sign_in_page())
             opened.web = _listen(self.web_address or WEB, environment, opened, pages)
 
-    def _open_prometheus(self, opened: "Opened", environment: Mapping[str, str]) -> None:
+    def _open_prometheus(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.prometheus or self.prometheus_address is not None:
             _listen(self.prometheus_address or PROMETHEUS, environment, opened, None)
 
-    def _open_otlp(self, opened: "Opened", environment: Mapping[str, str]) -> None:
+    def _open_otlp(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.otlp or self.otlp_endpoint is not None:
             from coval_load.report.exports.otlp import open_exporter
 
             opened.watches.append(partial(_push, open_exporter(self.otlp_endpoint)))
 
 
+NOT_SERVED = Serving()
+"""Nobody else watches."""
+
+
 @attrs.define
-class Opened:
+class Served:
     """`watches` go beside the run; `web` is the address of the dashboard, None where there is none."""
 
     watches: list[Watch] = attrs.field(factory=list)
@@ -87,8 +91,15 @@ class Opened:
         self._sockets.append(listening)
         self.watches.append(watch)
 
+    def __enter__(self) -> "Served":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what no run took up."""
+        self.close()
+
     def close(self) -> None:
-        """There will be no run."""
+        """Listen no longer."""
         for listening in self._sockets:
             with suppress(OSError):
                 listening.close()
@@ -109,7 +120,7 @@ def serving_options(command: Callable[..., object]) -> Callable[..., object]:
     return taking
 
 
-def _listen(text: str, environment: Mapping[str, str], opened: Opened, pages: Sequence[str] | None) -> str:
+def _listen(text: str, environment: Mapping[str, str], opened: Served, pages: Sequence[str] | None) -> str:
     from coval_load.report.dashboard.serving import listen
 
     address = Address.read(text)

@@ -10,6 +10,7 @@ from coval_load.cli.exporting import Exports, export_options
 from coval_load.cli.overrides import Asked, overridable
 from coval_load.cli.parameters import DURATION, run_options
 from coval_load.cli.running import resume_and_report, run_and_report
+from coval_load.cli.serving import Serving, serving_options
 
 
 @click.command(epilog="Example: coval-load soak plan.yaml --duration 8h --threshold 'response_latency: drift < 5%'")
@@ -18,6 +19,7 @@ from coval_load.cli.running import resume_and_report, run_and_report
 @click.option("--ramp-down", type=DURATION, help="How slow it ends; at once.")
 @run_options
 @export_options
+@serving_options
 def soak(
     asked: Asked,
     ramp_up: float | None,
@@ -26,6 +28,7 @@ def soak(
     resume: Path | None,
     as_json: bool,
     exports: Exports,
+    serving: Serving,
 ) -> None:
     """Run PLAN, or --agent, with a steady load for --duration, and tell what changed over that time.
 
@@ -33,7 +36,7 @@ def soak(
     takes; one that was killed goes on with --resume DIR. Exit codes are those of run.
     """
     if resume is not None:
-        sys.exit(resume_and_report(resume, asked, out, as_json=as_json, exports=exports))
+        sys.exit(resume_and_report(resume, asked, out, as_json=as_json, exports=exports, serving=serving))
     ramps = {"ramp_up": ramp_up, "ramp_down": ramp_down}
     given = {name: seconds for name, seconds in ramps.items() if seconds is not None}
-    sys.exit(run_and_report(attrs.evolve(asked, soak=given), out, as_json=as_json, exports=exports))
+    sys.exit(run_and_report(attrs.evolve(asked, soak=given), out, as_json=as_json, exports=exports, serving=serving))

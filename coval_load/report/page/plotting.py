@@ -122,6 +122,8 @@ def finish_legend(made: figure) -> None:
 def _time_ticker() -> CompositeTicker:
     return CompositeTicker(
         tickers=[
+            # Without one for what is shorter, a chart of some seconds finds no ticker and can't be drawn.
+            AdaptiveTicker(base=10, mantissas=[1, 2, 5], min_interval=0.0, max_interval=0.5),
             AdaptiveTicker(base=_MINUTE, mantissas=[1, 2, 5, 10, 15, 30], min_interval=1, max_interval=30 * _MINUTE),
             AdaptiveTicker(base=24, mantissas=_HOURS, min_interval=_HOURS[0], max_interval=_HOURS[-1]),
             AdaptiveTicker(base=10, mantissas=[_DAY * n for n in (1, 2, 5)], min_interval=_DAY),
