@@ -29,5 +29,5 @@ def measured(latencies, *, failed=0, seconds=60.0, with_turns=True, checked=0, p
         once = {name: float(of[at]) for name, of in (more or {}).items()}
         sample.add({"agent": "support", "scenario": "default", "metrics": once, "transcript": turns})
     sample.checked, sample.passed = checked, passed
-    recovered = Recovered(results.summary() | summary, RUN, is_whole=True)
+    recovered = Recovered(results.summary() | summary, dict(RUN), is_whole=True)
     return RunMeasured(Path("run"), recovered, seconds, sample)

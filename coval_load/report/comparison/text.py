@@ -13,7 +13,7 @@ from coval_load.report.summary_parts.thresholds import thresholds
 from coval_load.report.units import clock, many
 from coval_load.report.visible import visible
 
-_LABEL, _NUMBER = 26, 10
+_LABEL, _NUMBER = 22, 10
 _COLOURS = {True: "red", False: "green", None: "yellow"}
 
 

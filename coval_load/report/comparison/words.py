@@ -48,7 +48,7 @@ def said(row: Row) -> str:
     if row.verdict == "no_change":
         return "no change beyond noise"
     if row.aggregate == DISTRIBUTION:
-        return f"{direction(row)} on the whole (delta {row.change:+.2f})"
+        return f"{direction(row)} overall (delta {row.change:+.2f})"
     return f"{direction(row)} by {_amount(row)}"
 
 
