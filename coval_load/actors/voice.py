@@ -301,8 +301,8 @@ class VoiceConversation:
         if not self.paced and heard_s > _BURST_AUDIO_S and heard_s > _BURST_FACTOR * took_s:
             self.simulation.services.results.note(
                 f"{self.simulation.identity.agent}: audio arrived faster than real time and "
-                "pace_inbound_binary_audio is off, so arrival counts as hearing and callers "
-                "answer early: set it to true to play the audio out"
+                "pace_inbound_binary_audio is off, so arrival counts as hearing: callers answer early, and "
+                "recordings hold it as fast as it came; set it to true to play the audio out"
             )
 
     def _note_gaps(self, reply: Reply) -> None:

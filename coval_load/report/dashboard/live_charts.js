@@ -18,11 +18,14 @@ function setCourse(course) {
   data.course = columns(whole);
 }
 
-let shownUntil = null;
+const shownUntil = new Map();
 function grow(plot, until) {
   const range = plot.x_range;
   if (range.name !== "time") return;
-  if (shownUntil === null || Math.abs(range.end - shownUntil) < 1e-6) range.end = until;
+  const before = shownUntil.get(plot);
+  if (before !== undefined && Math.abs(range.end - before) > 1e-6) return;
+  range.end = until;
+  shownUntil.set(plot, until);
 }
 
 // Kinds of errors that have not come up need no place in a legend.
@@ -46,5 +49,4 @@ document.addEventListener("run-stands", (event) => {
     thinLegend(plot);
   }
   linking = false;
-  if (plots.length) shownUntil = until;
 });
