@@ -198,3 +198,32 @@ def test_what_an_agent_says_can_not_act():
     assert "␛[2J⟨U+202E⟩owned⟨U+D800⟩ <script>" in text
     assert 'test case "␛[1m"' in text
     assert one.labels == {"test_case": "\x1b[1m"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "answer"),
+    [
+        ("no_response", "agent and generator can't be told apart there", "Both: "),
+        ("rate_limited", "which does not bring about errors of this kind", "It was the agent: "),
+    ],
+)
+def test_errors_while_the_generator_fell_behind(kind, words, answer):
+    def each(number, began_s, chance):
+        return made.failed(kind) if began_s >= 60.0 else made.healthy(number, began_s, chance)
+
+    timeline = [made.interval(at * 10.0, lag_s=0.4 if at > 6 else 0.002) for at in range(1, 13)]
+    told = made.summary(loop_lag_p99_s=0.4, loop_lag_samples=1_000)
+    found = made.looked_at(made.closed(each, 20, 120.0), timeline, told)
+    one = made.finding(found, f"{kind}:")
+    assert words in made.said(one)
+    assert "woke at most 400 ms late (p99)" in made.said(one)
+    assert found.answer.startswith(answer)
+
+
+def test_three_failures_of_one_of_two_agents_may_be_chance():
+    rows = [made.row(number, number * 1.0, number + 5.0, agent=f"agent-{number % 2}") for number in range(40)]
+    for number in (4, 14, 24):
+        rows[number] |= made.failed("agent_error")
+    one = made.finding(made.looked_at(rows), "agent_error")
+    assert not one.labels
+    assert "agent-0" not in made.said(one)

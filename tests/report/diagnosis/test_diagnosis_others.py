@@ -85,7 +85,10 @@ def test_checks_that_fail():
 
     told = made.summary()
     told["checks"] = [{"test_case": "case-1", "check": "says pizza", "passed": 1, "failed": 50, "example": "no"}]
-    one = made.finding(made.looked_at(made.closed(each, 20, 60.0), (), told), "failed checks")
+    told["thresholds"] = [{"metric": "checks_failed", "threshold": "count < 1", "passed": False, "reason": "got 50"}]
+    found = made.looked_at(made.closed(each, 20, 60.0), (), told)
+    one = made.finding(found, "failed checks")
+    assert f"see: {one.title}" in made.said(made.finding(found, "threshold crossed: checks_failed"))
     assert (one.severity, one.kind, dict(one.labels)) == ("bad", None, {"test_case": "case-1"})
     assert 'says pizza of test case "case-1": 50 of 51 (98 %), as in: no' in made.said(one)
 
@@ -205,9 +208,20 @@ def test_merged_reservoirs_keep_their_shares():
         other.add(0.0)
     one.merge(other)
     assert (one.count, len(one.values), sum(one.values)) == (4_000, 100, 75.0)
-    for _ in range(4_000):
-        one.add(2.0)
-    assert 25 <= sum(1 for value in one.values if value == 2.0) <= 75
+
+
+def test_a_merged_reservoir_stays_fair():
+    shares = []
+    for seed in range(40):
+        one, other = Reservoir(100, Random(seed)), Reservoir(100, Random(seed + 100))
+        for _ in range(2_000):
+            one.add(1.0)
+            other.add(0.0)
+        one.merge(other)
+        for _ in range(4_000):
+            one.add(2.0)
+        shares.append(sum(1 for value in one.values if value == 2.0) / 100)
+    assert np.mean(shares) == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(4_000))
 
 
 def numbers(*values):
