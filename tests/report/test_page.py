@@ -202,8 +202,17 @@ def test_every_chart_is_told_in_words(page):
 
 
 def test_without_data_it_has_less_than_two_megabytes(tmp_path):
-    folder = make_run(tmp_path / "run", simulations=2)
-    assert len(written(folder).encode()) < 2_000_000
+    folder = make_run(tmp_path / "run", simulations=4, turns=20)
+    html = written(folder)
+    assert "bokeh" in html.lower()
+    assert len(html.encode()) < 2_000_000
+
+
+def test_a_run_of_seconds_waits_for_no_charts(tmp_path):
+    folder = make_run(tmp_path / "run", simulations=2, turns=2)
+    html = written(folder)
+    assert "There are no charts" in html
+    assert len(html.encode()) < 100_000
 
 
 def test_a_run_that_measured_nothing_has_a_page():
@@ -215,7 +224,7 @@ def test_a_run_that_measured_nothing_has_a_page():
 
 @given(st.text(min_size=1), st.sampled_from(HOSTILE[:-1]))  # a long one only takes long
 def test_any_text_anywhere_stays_text(some, hostile_text):
-    text = some + hostile_text
+    text = some + hostile_text + "\ud800"
     crossed = {"metric": text, "threshold": text, "value": None, "unit": "s", "passed": False, "reason": text}
     summary = {
         "errors": {text: 1},

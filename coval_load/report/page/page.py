@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -16,11 +17,15 @@ from coval_load.engine.run_folder import read_rows, write_atomically
 from coval_load.report.contents import Contents, gather
 from coval_load.report.diagnosis import Census, Diagnosis, diagnose
 from coval_load.report.page import tables, words
-from coval_load.report.page.charts import PERCENTILES, ChartItem, chart_items, percentile_columns
 from coval_load.report.units import clock, many
 from coval_load.report.visible import visible
 
+if TYPE_CHECKING:
+    from coval_load.report.page.charts import ChartItem
+
 FILE = "report.html"
+POINTS_AT_LEAST = 2
+"""Of the run's course, for charts: fewer make no line, and who ran for seconds should not wait for Bokeh."""
 _SCRIPTS = ("text.js", "store.js", "speech.js", "detail.js", "table.js", "start.js")
 _KINDS_AT_MOST = 16
 _HERE = files(__package__)
@@ -53,8 +58,8 @@ def _timeline(folder: Path) -> Iterator[Mapping[str, Any]]:
 def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
     """The page as one text, which can be encoded as UTF-8."""
     charts = _charts(contents, diagnosis)
-    bokeh = _bokeh()
-    scripts, drawing = _script(*_SCRIPTS), _script("charts.js")
+    bokeh = _bokeh() if charts else Markup()
+    scripts, drawing = _script(*_SCRIPTS), _script("charts.js") if charts else Markup()
     return _template().render(
         contents=contents,
         summary=contents.summary,
@@ -67,7 +72,7 @@ def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
         many=many,
         plan=json.dumps(contents.run.get("plan"), indent=2, ensure_ascii=False),
         css=Markup(_read("page.css")),
-        policy=_policy(scripts, bokeh, drawing),
+        policy=_policy(*(one for one in (scripts, bokeh, drawing) if one)),
         scripts=scripts,
         bokeh=bokeh,
         drawing=drawing,
@@ -76,9 +81,11 @@ def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
     )
 
 
-def _charts(contents: Contents, diagnosis: Diagnosis) -> list[ChartItem]:
-    if not contents.course.get("at"):
+def _charts(contents: Contents, diagnosis: Diagnosis) -> "list[ChartItem]":
+    if len(contents.course.get("at", ())) < POINTS_AT_LEAST:
         return []
+    from coval_load.report.page.charts import chart_items  # Bokeh takes a second to load
+
     errors = contents.summary["errors"]
     kinds = [kind for kind in sorted(errors, key=lambda one: -errors[one]) if f"errors.{kind}" in contents.course]
     spans = _spans(diagnosis, max(at for at in contents.course["at"] if at is not None))
@@ -95,7 +102,11 @@ def _spans(diagnosis: Diagnosis, end_s: float) -> list[tuple[float, float, str]]
     return [(begins, ends, ", ".join(numbers)) for (begins, ends), numbers in found.items()]
 
 
-def _chart_data(contents: Contents, charts: Sequence[ChartItem]) -> dict[str, Any]:
+def _chart_data(contents: Contents, charts: "Sequence[ChartItem]") -> dict[str, Any]:
+    if not charts:
+        return {}
+    from coval_load.report.page.charts import PERCENTILES, percentile_columns
+
     sources: dict[str, Any] = {PERCENTILES + name: percentile_columns(plot) for name, plot in contents.plots.items()}
     return {"sources": {"course": contents.course, **sources}, "items": {chart.id: chart.item for chart in charts}}
 
@@ -109,11 +120,17 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["fragment"] = _fragment
     return environment.from_string(_read("page.html"))
 
 
 def _shown(value: Any) -> Any:
     return visible(value) if type(value) is str else value
+
+
+def _fragment(text: str) -> str:
+    """What the page's script finds again in its address: texts of its table are `visible`, too."""
+    return quote(visible(text), safe="")
 
 
 def _read(name: str) -> str:
