@@ -50,6 +50,9 @@ class Simulation:
         self.measures = Measures(self.account)
         self.hearsay = Hearsay(self.account)
 
+    def tell_wait(self):
+        pass
+
     def tell(self, *_):
         pass
 
