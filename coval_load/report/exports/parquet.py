@@ -54,7 +54,16 @@ class _Table:
     def _write(self) -> None:
         import pyarrow as pa
 
-        self._writer.write_table(pa.Table.from_pylist(self._waiting, self.schema))
+        rows = self._waiting
+        present = frozenset[str]().union(*rows)
+        # Most metrics are measured in no row: what is in none of them is not looked for in each.
+        columns = [
+            pa.array([row.get(field.name) for row in rows], field.type)
+            if field.name in present
+            else pa.nulls(len(rows), field.type)
+            for field in self.schema
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema))
         self._waiting, self._letters = [], 0
 
     def __enter__(self) -> "_Table":

@@ -14,7 +14,8 @@ def simulation_row(row: Mapping[str, Any]) -> dict[str, Any]:
     error, recording, transcript = row["error"] or {}, row.get("recording") or {}, row["transcript"]
     checks = row.get("checks") or []
     return {
-        **{name: row.get(name) for name in (*LABELS, "worker", "scheduled_at", "started_at", "ended_at", "close_code")},
+        **_labels(row),
+        **{name: row.get(name) for name in ("worker", "scheduled_at", "started_at", "ended_at", "close_code")},
         **{f"error_{name}": error.get(name) for name in ("kind", "stage", "turn", "message")},
         "recording_file": recording.get("file"),
         "recording_start": recording.get("start"),
@@ -35,11 +36,16 @@ def turn_rows(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
     `turn` counts the caller's turns up to it, as `error.turn` does: 0 is what the agent says before the first.
     """
-    labels = {name: row.get(name) for name in LABELS}
+    labels = _labels(row)
     turn = 0
     for number, entry in enumerate(row["transcript"], start=1):
         turn += entry["role"] == "user"
         yield {**labels, "entry": number, "turn": turn, **_entry(entry)}
+
+
+def _labels(row: Mapping[str, Any]) -> dict[str, Any]:
+    always = ("simulation_output_id", "outcome")
+    return {name: row[name] if name in always else row.get(name) for name in LABELS}
 
 
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 from exported import ANY_TEXT, HOSTILE, row, sample_run, sample_summary
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coval_load.report.exports import junit, test_case_tally
@@ -133,6 +133,7 @@ def test_class_names_have_one_dot_whatever_the_run_is_called():
         assert suite in ("thresholds", "test-cases", "generator")
 
 
+@example("\ufffe and \uffff, \x00, \ud800")
 @given(ANY_TEXT | st.just(HOSTILE))
 def test_any_text_comes_back_as_it_is_shown(text):
     rows = [row(0, test_case=text, error=("no_response", text))]

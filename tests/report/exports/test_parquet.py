@@ -44,6 +44,7 @@ def written(folder, rows, run=None):
 
 def test_every_field_of_a_simulation_is_a_column(tmp_path):
     checks = [{"name": "says it", "passed": True}, {"name": "short", "passed": False, "message": "too long"}]
+    checks.append({"name": "polite", "passed": True})
     recording = {"file": "recordings/id-3.wav", "start": 3.1}
     made = row(3, error=("no_response", "nothing came"), transcript=TRANSCRIPT, checks=checks, recording=recording)
     simulations, _ = written(tmp_path / "made" / "here", [made])
@@ -63,7 +64,7 @@ def test_every_field_of_a_simulation_is_a_column(tmp_path):
         "agent_turns": 2,
         "tool_calls": 1,
         "interruptions": 1,
-        "checks_passed": 1,
+        "checks_passed": 2,
         "checks_failed": 1,
         "connect_time": 0.01,
         "response_latency": None,
@@ -129,6 +130,10 @@ def test_a_row_that_is_none_leaves_what_was_there(tmp_path):
     written(tmp_path, [row(0)])
     with pytest.raises(KeyError), ParquetTables(tmp_path, sample_run()) as tables:
         tables.add({"outcome": "completed"})
+    for name in ("simulation_output_id", "outcome"):
+        lacking = {key: value for key, value in row(1).items() if key != name}
+        with pytest.raises(KeyError), ParquetTables(tmp_path, sample_run()) as tables:
+            tables.add(lacking)
     with pytest.raises(pa.ArrowException), ParquetTables(tmp_path, sample_run()) as tables:
         tables.add(row(1, ended_at="late"))
     assert pq.read_table(tmp_path / "simulations.parquet")["number"].to_pylist() == [0]
