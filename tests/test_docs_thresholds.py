@@ -2,10 +2,12 @@
 
 import json
 
+import attrs
 import pytest
 import yaml
-from docs_pages import blocks
+from docs_pages import blocks, rows
 
+from coval_load.engine.thresholds import judge_value
 from coval_load.plans.thresholds import load_thresholds
 
 KNOWN = {
@@ -15,19 +17,40 @@ KNOWN = {
     "persona": ["default"],
 }
 SHOWN = [text for language, text in blocks("thresholds") if language == "yaml"]
+ROWS = [json.loads(text) for language, text in blocks("thresholds") if language == "json"]
+
+
+@attrs.frozen
+class OneSecond:
+    """A baseline that has 1 for everything."""
+
+    caution: str | None = None
+
+    def value(self, threshold):
+        return 1.0
+
+
+def loaded(section):
+    thresholds, faults = load_thresholds(section, "thresholds", KNOWN, baseline=OneSecond())
+    assert not faults
+    return thresholds
 
 
 @pytest.mark.parametrize("shown", SHOWN)
 def test_a_block_loads(shown):
-    thresholds, faults = load_thresholds(yaml.safe_load(shown)["thresholds"], "thresholds", KNOWN)
-    assert thresholds
-    assert not faults
+    assert loaded(yaml.safe_load(shown)["thresholds"])
 
 
-def test_a_row_is_as_shown():
-    (shown,) = [json.loads(text) for language, text in blocks("thresholds") if language == "json"]
-    rows = shown if isinstance(shown, list) else [shown]
-    (thresholds, _) = load_thresholds({rows[0]["metric"]: rows[0]["threshold"]}, "thresholds", KNOWN)
-    assert (thresholds[0].key, thresholds[0].text, thresholds[0].unit) == tuple(
-        rows[0][key] for key in ("metric", "threshold", "unit")
-    )
+@pytest.mark.parametrize("shown", ROWS, ids=lambda row: row["threshold"])
+def test_a_row_is_as_shown(shown):
+    (threshold,) = loaded({shown["metric"]: shown["threshold"]})
+    assert judge_value(threshold, shown["value"]).row() == shown
+
+
+def test_each_form_of_a_limit_is_one():
+    written = [form for cell in rows("thresholds", "Against a baseline") for form in cell.replace("`", "").split(", ")]
+    assert len(written) == 6
+    for form in written:
+        name, aggregate = ("turns", "count") if form.endswith(" 5") else ("response_latency", "p95")
+        (threshold,) = loaded({name: f"{aggregate} <= {form}"})
+        assert threshold.baseline == 1.0

@@ -2,14 +2,18 @@
 
 import json
 from importlib.resources import files
+from pathlib import Path
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 from past_runs import conversations, write_run
 from test_plan_schema import PLAN, is_valid
 
+from coval_load.cli.overrides import Asked
+from coval_load.cli.report import report
 from coval_load.engine.labels import Selector
 from coval_load.engine.results import Results
 from coval_load.engine.thresholds import judge, judge_value, prepare
@@ -265,3 +269,27 @@ def test_the_same_run_meets_limits_from_itself(tmp_path):
     for threshold in loaded(folder, "response_latency", *(f"{a} == baseline" for a in ("p50", "p99.9", "mean", "max"))):
         assert judge(threshold, results, 60).passed
     assert kept_values(()) == {}
+
+
+def test_the_option_overrules_the_plan(load, folder):
+    write_run(folder / "one", [[1.0]])
+    write_run(folder / "two ${X}", [[2.0]])
+    asked = Asked(agents=(folder / "voice.json",), baseline=Path("two ${X}"))
+    plan = load(None, asked.overrides, baseline="one", thresholds={"response_latency": "max <= baseline"})
+    assert plan.thresholds[0].limit == pytest.approx(2.0, rel=1e-3)
+    told = Asked.told(json.loads(json.dumps(asked.tell())))
+    assert told.baseline == folder / "two ${X}"
+
+
+def test_a_killed_run_is_judged_by_what_it_kept_of_the_baseline(tmp_path):
+    plan = {
+        "thresholds": {"response_latency": ["max <= baseline + 10%", "p50 <= baseline"]},
+        "baseline_values": {"response_latency": {"max": 1.0, "p50": 3.0}},
+        "baseline_caution": "limits are taken from the baseline x: it was killed",
+    }
+    folder = write_run(tmp_path / "run", [[2.0]] * 5, killed=True, plan=plan)
+    done = CliRunner().invoke(report, [str(folder), "--json"], catch_exceptions=False)
+    summary = json.loads(done.stdout)
+    assert [(row["passed"], row["baseline"]) for row in summary["thresholds"]] == [(False, 1.0), (True, 3.0)]
+    assert plan["baseline_caution"] in summary["notes"]
+    jsonschema.validate(summary["thresholds"][0], ROW)
