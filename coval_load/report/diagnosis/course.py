@@ -81,7 +81,7 @@ def whole(summary: Mapping[str, Any], until_s: float) -> Interval:
 
 def _interval(row: Mapping[str, Any]) -> Interval | None:
     until_s, length_s = seconds(row.get("at")), seconds(row.get("seconds"))
-    if until_s is None or not length_s:
+    if until_s is None or not length_s or until_s - length_s >= until_s:  # so short that it has no length
         return None
     measured, generator = mapping(row.get("metrics")), mapping(row.get("generator"))
     watched_s = number(generator.get("watched_s"))

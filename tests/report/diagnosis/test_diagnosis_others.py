@@ -6,7 +6,7 @@ from random import Random
 import made_rows as made
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coval_load.report.diagnosis import Census, diagnose
@@ -135,6 +135,10 @@ INTERVALS = st.fixed_dictionaries(
 )
 
 
+_NO_LENGTH = {"at": 1.0, "seconds": 1e-282, "generator": {"cpu_share": 0.0}}
+
+
+@example([{"outcome": "failed"}], {}, [_NO_LENGTH], 1)
 @given(st.lists(ROWS, max_size=12), SUMMARIES, st.lists(INTERVALS, max_size=4), st.integers(1, 30))
 def test_nothing_is_raised_on_odd_input(rows, told, timeline, times):
     census = Census()
