@@ -111,7 +111,6 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
 
     Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
     """
-    say(sys.stderr, "")  # what gives the terminal back may wait there, where the terminal did not read
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)

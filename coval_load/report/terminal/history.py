@@ -17,7 +17,7 @@ _NONE = "·"
 
 @attrs.define
 class Course:
-    """A number over the whole run, in at most `most` points: when there are more, each becomes the higher of two."""
+    """A number over the whole run, in fewer than `most` points (an even number): of as many, two become one each."""
 
     most: int = 240
     _points: list[float] = attrs.field(factory=list, init=False)
@@ -25,13 +25,13 @@ class Course:
     _gathered: list[float] = attrs.field(factory=list, init=False)
 
     def add(self, value: float) -> None:
-        """The next value; they come at equal distances."""
+        """The next value; they come at equal distances. Of two points the higher one stays."""
         self._gathered.append(value)
         if len(self._gathered) < self._each:
             return
         self._points.append(max(self._gathered))
         self._gathered.clear()
-        if len(self._points) > self.most:
+        if len(self._points) == self.most:
             pairs = [self._points[at : at + 2] for at in range(0, len(self._points), 2)]
             self._points = [max(pair) for pair in pairs]
             self._each *= 2

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from threading import Thread
 from typing import TextIO
 
 import attrs
@@ -65,19 +67,18 @@ class Screen:
     def close(self, told: str = "") -> None:
         """Give the terminal back as it was, then write `told` to it. Never blocks and raises nothing.
 
-        Where the terminal does not read, what gives it back waits in the stream for its next flush.
+        A terminal that does not read is given back by a thread, when it reads again; what is written to it from then
+        on comes after that.
         """
-        leave = LEAVE if self._entered else ""
         cut = _CANCEL if self._left else ""
-        data = (cut + leave + told).encode("utf-8", "replace")
-        try:
-            written = os.write(self._descriptor, data) if data and not self._gone else len(data)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            written = len(data)
-        if written < len((cut + leave).encode()):
-            self._stream.write(_CANCEL + leave)  # no newline: it is not flushed here
+        data = (cut + (LEAVE if self._entered else "") + told).encode("utf-8", "replace")
+        with suppress(OSError):
+            try:
+                data = b"" if self._gone or not data else data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                data = _CANCEL.encode() + data
+            if data:
+                Thread(target=_write_all, args=(os.dup(self._stream.fileno()), data), daemon=True).start()
         os.close(self._descriptor)
 
     async def _write(self, text: str) -> bool:
@@ -91,6 +92,13 @@ class Screen:
         except OSError:  # it hung up
             self._left, self._gone = b"", True
         return not self._gone
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]
+    os.close(descriptor)
 
 
 def open_screen(stream: TextIO, environment: Mapping[str, str] = os.environ) -> Screen | None:

@@ -39,7 +39,9 @@ _OF_SEVERAL = {
 
 def lines_of(snapshot: Snapshot, columns: int, lines: int) -> list[Text]:
     """At most so many lines, none wider than so many columns."""
-    width = max(columns - 1, 0)
+    width = columns - 1  # some terminals wrap what ends in the last column, and are never told not to
+    if width < 1:
+        return []
     parts = (
         Part([_headline(snapshot, width)], rank=0),
         Part(list(_scenarios(snapshot, width)), rank=4, fair=2, things="scenarios"),
@@ -99,7 +101,7 @@ def _scenarios(snapshot: Snapshot, width: int) -> Iterator[Text]:
         name = Text(plain(scenario.name), "bold")
         name.truncate(16, overflow="ellipsis", pad=True)
         words, share = Text(scenario.standing.words), scenario.standing.share
-        words.truncate(max(min(width - 25, 56), 0), overflow="ellipsis", pad=True)
+        words.truncate(max(min(width - 26, 56), 0), overflow="ellipsis", pad=True)
         line = Text.assemble("   ", name, " ", words)
         room = width - line.cell_len - 6
         bar = _bar(share or 0.0, min(room - 1, 20)) if share is not None and room > 8 else Text()
@@ -108,7 +110,7 @@ def _scenarios(snapshot: Snapshot, width: int) -> Iterator[Text]:
 
 def _simulations(snapshot: Snapshot, width: int) -> Iterator[Text]:
     counts = snapshot.counts
-    room = min(max((width - 24) // 2, 8), 48)
+    room = min(max((width - 24) * 2 // 5, 8), 40)
 
     def row(label: str, number: int, course: str | None, told: str, style: str = "") -> Text:
         drawn = sparkline(snapshot.courses.get(course, ()), room) if course else ""
