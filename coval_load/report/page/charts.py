@@ -196,7 +196,6 @@ def _distribution(plots: Mapping[str, Plot]) -> ChartItem:
     made.xaxis.ticker = FixedTicker(ticks=list(_NINES))
     made.xaxis.major_label_overrides = dict(_NINES)
     made.yaxis.formatter = NumeralTickFormatter(format="0.[000]")
-    made.y_range.start = 0
     for number, name in enumerate(plots):
         source = named_source(f"{PERCENTILES}{name}", ["x", "seconds", "percentile"])
         dash = _DASHES[number % len(_DASHES)]

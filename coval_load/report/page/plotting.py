@@ -57,7 +57,6 @@ def time_figure(label: str, until_s: float, *, unit: str = "0,0.[00]") -> figure
     made.yaxis.formatter = NumeralTickFormatter(format=unit)
     if unit == WHOLE:
         made.yaxis.ticker.min_interval = 1
-    made.y_range.start = 0
     return tidy(made)
 
 
@@ -66,6 +65,9 @@ def tidy(made: figure) -> figure:
     made.toolbar.logo = None
     made.toolbar.autohide = False
     made.min_border_right = 16
+    made.border_line_color = None
+    made.y_range.start = 0
+    made.y_range.only_visible = True
     for tool in made.select(WheelZoomTool):
         tool.zoom_on_axis = False
     return made

@@ -1,6 +1,7 @@
 // Who spoke when, as a picture: a lane for the caller, one for the agent, and marks for what is neither.
 
 const LANES = { user: 26, assistant: 62 };
+const SIGNS = { dtmf: "#", media: "▣", tool_call: "⚙", tool_result: "↩" };
 const WIDE = 1000, LEFT = 62, TALL = 132, THICK = 26;
 const NICE_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 
@@ -36,7 +37,7 @@ function speech(row) {
       class: "overlap",
     }, draw("title", {}, `both spoke for ${duration(to - from)}`)));
   }
-  if (row.error) picture.append(...mark(x(row.ended_at), 14, "✕", row.error.kind, "end"));
+  if (row.error) picture.append(...mark(x(row.ended_at), 16, "✕", row.error.kind, "end"));
   picture.append(...timeAxis(begins, ends, x));
   const playing = draw("line", { class: "playing", y1: 20, y2: 104, x1: -9, x2: -9 });
   picture.append(playing);
@@ -45,7 +46,10 @@ function speech(row) {
 
 function drawnTurn(turn, x) {
   const from = x(turn.start), wide = Math.max(2, x(turn.end) - from);
-  if (turn.type) return mark(from, 14, { dtmf: "#", media: "▣", tool_call: "⚙", tool_result: "↩" }[turn.type] || "•", turn.type);
+  if (turn.type) {
+    const what = turn.tool ? `${turn.type} ${turn.tool.name}` : turn.type;
+    return mark(turn.type === "tool_result" ? from + 15 : from, 16, SIGNS[turn.type] || "•", what);
+  }
   const lane = LANES[turn.role];
   if (lane === undefined) return [];
   const drawn = [draw("rect", { x: from, y: lane, width: wide, height: THICK, rx: 2, class: turn.role },
