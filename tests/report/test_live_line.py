@@ -47,6 +47,34 @@ def test_what_was_dropped_stands_beside_what_waits():
     assert "dropped" not in render(LATE, 200, colour=False)
 
 
+ERRORS = attrs.evolve(
+    LATE,
+    response_latency_lately_p95_s=0.9,
+    errors={"no_response": 1, "connection_closed": 4},
+    messages={"no_response": "expected an answer", "connection_closed": "line one\n\x1b[2Jline two"},
+)
+
+
+def test_errors_by_kind_the_most_frequent_first_and_what_came_lately():
+    line = render(ERRORS, 250, colour=False)
+    assert "p95 1.25 s lately 900 ms · late p99 0.4 ms" in line
+    assert line.endswith(" · 4 connection_closed, 1 no_response")
+
+
+async def test_a_kind_of_error_that_comes_up_has_a_line_of_its_own_once(autojump_clock):
+    told = iter([LATE, attrs.evolve(ERRORS, errors={"no_response": 1}), ERRORS, ERRORS])
+    lines = (await shown(io.StringIO(), 16, snapshot=lambda: next(told))).splitlines()
+    assert [line for line in lines if line.startswith("error ")] == [
+        "error no_response: expected an answer",
+        "error connection_closed: line one ␛[2Jline two",
+    ]
+    assert [line.startswith("error ") for line in lines] == [False, True, False, True, False, False]
+
+
+async def test_on_a_terminal_it_stays_one_line(autojump_clock):
+    assert "\n" not in await shown(Terminal(), 1.1, snapshot=lambda: ERRORS)
+
+
 def test_failures_are_red():
     assert " · \x1b[31m2 failed\x1b[0m · " in render(LATE, 200, colour=True)
     assert "\x1b" not in render(EARLY, 200, colour=True)

@@ -23,7 +23,7 @@ class Part:
 
 
 def fit(parts: Sequence[Part], height: int) -> list[Text]:
-    """At most `height` lines: the parts in their order, empty lines between them where there is room for all.
+    """At most `height` lines: the parts in their order, empty lines between them as long as there is room.
 
     The last part stands at the bottom.
     """
@@ -33,8 +33,9 @@ def fit(parts: Sequence[Part], height: int) -> list[Text]:
     gaps = len(shown) - 1
     lines: list[Text] = []
     for number, part in enumerate(shown):
-        if 0 < number < gaps and left > gaps:
+        if 0 < number < gaps and left > 1:
             lines.append(Text())
+            left -= 1
         if 0 < number == gaps:
             lines += [Text() for _ in range(max(height, 0) - len(lines) - len(part))]
         lines += part

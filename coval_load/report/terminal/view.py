@@ -93,7 +93,7 @@ def _share(snapshot: Snapshot, ended: int) -> float | None:
 def _bar(share: float, width: int) -> Text:
     width = min(max(width, 0), 60)
     filled = round(width * share)
-    return Text.assemble(("━" * filled, "cyan"), ("━" * (width - filled), "bright_black"))
+    return Text.assemble(("━" * filled, "cyan"), ("─" * (width - filled), "bright_black"))
 
 
 def _scenarios(snapshot: Snapshot, width: int) -> Iterator[Text]:
