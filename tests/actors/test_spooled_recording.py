@@ -98,7 +98,7 @@ def test_nothing_is_seen_of_it_before_it_is_kept_nor_after_it_is_discarded(tmp_p
 
 
 def test_one_that_is_displaced_before_its_turn_is_never_mixed_and_after_it_is_removed(tmp_path):
-    waits = threading.Event()
+    waits, looked = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as writer:
         mixed, queued = (SpooledRecording(tmp_path / f"{name}.wav", 0.0, writer) for name in ("mixed", "queued"))
         for recording in (mixed, queued):
@@ -108,10 +108,14 @@ def test_one_that_is_displaced_before_its_turn_is_never_mixed_and_after_it_is_re
         (tmp_path / "mixed.labels.txt").touch()
         assert (tmp_path / "mixed.wav").exists()
         writer.submit(waits.wait)
-        queued.keep()
+        its_turn = queued.keep()
+        writer.submit(looked.wait)
         for recording in (mixed, queued):
             recording.displace()
         waits.set()
+        its_turn.result()
+        assert not (tmp_path / "queued.wav").exists()
+        looked.set()
     assert list(tmp_path.iterdir()) == []
     assert queued._spool._file is None
 
