@@ -1,4 +1,4 @@
-"""How much percentiles and means of a run would vary, had it been done again: a bootstrap of whole simulations."""
+"""How much percentiles and means of a run would vary, had it been done again: a bootstrap of blocks of simulations."""
 
 from functools import lru_cache
 
@@ -12,7 +12,6 @@ ROUNDS = 2000
 PERCENTS = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 FIGURES = (*PERCENTS, "mean")
 
-_GROUPS_AT_MOST = 1000
 _GRID = 129
 _WINDOW = 6.0
 _LEAST_S = 1e-6
@@ -30,16 +29,16 @@ class Spread:
 def spreads(clusters: Clusters, rounds: int = ROUNDS) -> dict[str, Spread]:
     """The spread of each of `FIGURES`; at least two simulations.
 
-    Simulations are drawn with replacement and their values with them, since those of one belong together. Beyond
-    1,000 of them, groups of simulations that chance put together are drawn: that varies as much, and takes a constant
-    time. Only values around a percentile decide where it falls, so only there it is looked at closely.
+    Blocks of simulations are drawn with replacement and all their values with them: values of one simulation belong
+    together, and simulations that ended one after the other are alike. Only values around a percentile decide where it
+    falls, so only there it is looked at closely.
     """
     order = np.argsort(clusters.values, kind="stable")
     values = clusters.values[order]
     owners = clusters.owners[order]
-    count = min(clusters.count, _GROUPS_AT_MOST)
-    dealt = np.random.default_rng(0).permutation(clusters.count) % count
-    groups = dealt[owners]
+    blocks = clusters.blocks()
+    count = int(blocks.max()) + 1
+    groups = blocks[owners]
     drawn = _draws(count, rounds)
     sizes = np.bincount(groups, minlength=count).astype(np.float64)
     totals = drawn @ sizes
