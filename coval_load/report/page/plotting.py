@@ -65,7 +65,6 @@ def tidy(made: figure) -> figure:
     made.toolbar.logo = None
     made.toolbar.autohide = False
     made.min_border_right = 16
-    made.border_line_color = None
     made.y_range.start = 0
     made.y_range.only_visible = True
     for tool in made.select(WheelZoomTool):

@@ -16,7 +16,7 @@ function models(plot) {
 
 function paint(plot) {
   const text = colour("text"), quiet = colour("quiet"), line = colour("line"), ground = colour("ground");
-  plot.setv({ background_fill_color: ground, border_fill_color: ground, outline_line_color: line });
+  plot.setv({ background_fill_color: ground, border_fill_color: ground, border_line_color: ground, outline_line_color: line });
   for (const model of models(plot)) {
     if (model.major_label_text_color !== undefined) {
       model.setv({
