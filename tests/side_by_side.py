@@ -4,6 +4,7 @@ Those that compute give way (`nice`), so that what is measured at the same time 
 hold our clock against an agent's come last, when only these are left.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,8 @@ WAITING = [path for path in [*WAITING, "tests/test_readme.py"] if path not in ME
 def start(arguments: list[str], before: list[str]) -> subprocess.Popen:
     """pytest with `arguments`; what it says is kept until it is asked for."""
     command = [*before, sys.executable, "-m", "pytest", *sys.argv[1:], *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
 
 
 def main() -> int:
