@@ -19,7 +19,7 @@ def test_demo(demos, medium, scheme):
     (run,) = (folder / "coval-runs").iterdir()
     assert f"coval-runs/{run.name}" in done.both
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "summary.json", "simulations.jsonl", "timeline.jsonl"),
+        *("run.json", "summary.json", "simulations.jsonl", "timeline.jsonl", "report.html"),
     }
     assert [row["outcome"] for row in read_rows(run / "simulations.jsonl")] == ["completed"] * 2
     if medium == "voice":
