@@ -262,6 +262,16 @@ def _is_known(text):
     return text in (*_KNOWN.split(), "name", "plan", "machine", "versions", "coval_load", "grew", "invalid", "s")
 
 
+def test_what_stands_in_the_data_of_charts_ends_no_script():
+    kind = "</script><b>owned</b><!--"
+    course = {"at": [10.0, 20.0], "start": [0.0, 10.0], f"errors.{kind}": [1, 2]}
+    page = Page(report_html(contents({"errors": {kind: 3}}, course=course), Diagnosis("", ())))
+    assert page.errors == []
+    assert page.all("b") == []
+    (data,) = [one["text"] for one in page.all("script") if one["attributes"].get("id") == "chart-data"]
+    assert json.loads(data)["sources"]["course"][f"errors.{kind}"] == [1, 2]
+
+
 def test_ctrl_c_while_it_is_written_leaves_the_old_one(tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run", simulations=2)
     (folder / "report.html").write_text("the old one")
