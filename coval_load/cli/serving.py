@@ -149,9 +149,15 @@ async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] 
             )
             interrupts.stop()
 
-    run = run_of(str(results.clean(live.plan.name)), live.runner, results, snapshots, stop)
+    def end() -> bool:
+        if pages is not None:  # who only takes numbers must not take the last pulse from the page
+            snapshots.end(live.pulses.take())
+        return pages is not None and snapshots.is_watched
+
+    name = str(results.clean(live.plan.name))
+    run = run_of(name, live.folder.path.name, live.runner, results, snapshots, stop)
     page, sign_in = pages or (None, "")
-    await serve(Dashboard(run, access, page, sign_in), listening, results.note)
+    await serve(Dashboard(run, access, page, sign_in), listening, results.note, end)
 
 
 async def _push(exporter: Any, live: Live) -> None:

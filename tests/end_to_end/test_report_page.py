@@ -1,82 +1,16 @@
 """The page of a run in a real browser, opened from disk."""
 
 import json
-import shutil
-import time
 
 import pytest
+from browser import Browser, needs_browser
 
 from coval_load.engine.run_folder import read_rows
 from coval_load.report.page.page import write_report
 from coval_load.report.visible import visible
 from tests.report.made_runs import make_run
 
-BROWSER, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-PATIENCE_S = 15
-_MISSING = [name for name in (BROWSER, DRIVER) if shutil.which(name) is None]
-
-pytestmark = pytest.mark.skipif(
-    bool(_MISSING), reason=f"{' and '.join(_MISSING)} not there: apt-get install chromium chromium-driver"
-)
-
-
-class Browser:
-    """Chromium without a window, and what one does in it."""
-
-    def __init__(self):
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-
-        options = webdriver.ChromeOptions()
-        options.binary_location = BROWSER
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.run = self.driver.execute_script
-
-    def open(self, path, fragment=""):
-        self.driver.get("about:blank")
-        for kind in ("browser", "performance"):
-            self.driver.get_log(kind)
-        self.driver.get(f"file://{path}{fragment}")
-        self.wait("return performance.getEntriesByName('table shown').length")
-
-    def wait(self, script, *arguments):
-        """Until `script` gives something; returns that."""
-        until = time.monotonic() + PATIENCE_S
-        while not (found := self.run(script, *arguments)):
-            assert time.monotonic() < until, f"expected something of {script}; got {found!r}, and {self.complaints()}"
-            time.sleep(0.02)
-        return found
-
-    def wait_for_charts(self):
-        self.wait("return performance.getEntriesByName('charts shown').length")
-
-    def complaints(self):
-        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
-
-    def requests(self):
-        entries = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        sent = [
-            entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"
-        ]
-        return [url for url in sent if not url.startswith(("data:", "about:"))]
-
-    def prefer(self, scheme):
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def press(self, *keys):
-        from selenium.webdriver import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    def text(self, selector):
-        return self.run("return document.querySelector(arguments[0]).textContent", selector)
-
-    def texts(self, selector):
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", selector)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +53,7 @@ def wait_for_those_without_response(browser, run):
 
 
 def test_it_asks_nobody_for_anything_and_complains_of_nothing(browser, page):
-    browser.open(page)
+    browser.open_report(page)
     browser.wait_for_charts()
     assert browser.requests() == [f"file://{page}"]
     assert browser.complaints() == []
@@ -130,7 +64,7 @@ def test_it_asks_nobody_for_anything_and_complains_of_nothing(browser, page):
 
 def test_charts_have_the_colours_of_the_scheme_and_the_data_of_the_run(browser, page):
     browser.prefer("light")
-    browser.open(page)
+    browser.open_report(page)
     browser.wait_for_charts()
     colour = "return Bokeh.documents[0].roots()[0].background_fill_color"
     light = browser.run(colour)
@@ -147,7 +81,7 @@ def test_charts_have_the_colours_of_the_scheme_and_the_data_of_the_run(browser, 
 
 
 def test_a_filter_leaves_what_was_chosen(browser, run, page):
-    browser.open(page)
+    browser.open_report(page)
     browser.run(
         "const select = document.getElementById('filter-kind'); select.value = 'no_response';"
         "select.dispatchEvent(new Event('input', {bubbles: true}))"
@@ -160,7 +94,7 @@ def test_a_filter_leaves_what_was_chosen(browser, run, page):
 
 
 def test_an_error_leads_to_its_conversations_and_back(browser, run, page):
-    browser.open(page)
+    browser.open_report(page)
     browser.run("document.querySelector('#errors a[href=\"#kind=no_response\"]').click()")
     failed = [row for row in rows(run) if row["error"] and row["error"]["kind"] == "no_response"]
     browser.wait(
@@ -170,7 +104,7 @@ def test_an_error_leads_to_its_conversations_and_back(browser, run, page):
 
 
 def test_a_percentile_leads_to_a_conversation_and_back(browser, page):
-    browser.open(page)
+    browser.open_report(page)
     link = browser.run(
         "const link = document.querySelector('#metrics a[href^=\"#simulation=\"]'); link.click();"
         "return link.getAttribute('href')"
@@ -183,14 +117,14 @@ def test_a_percentile_leads_to_a_conversation_and_back(browser, page):
 
 
 def test_one_that_is_not_there_is_said_to_be_missing(browser, page):
-    browser.open(page, "#simulation=nobody")
+    browser.open_report(page, "#simulation=nobody")
     assert "nobody is not in this report" in browser.text("#shown")
 
 
 def test_it_can_be_used_by_keyboard_alone(browser, run, page):
     from selenium.webdriver.common.keys import Keys
 
-    browser.open(page)
+    browser.open_report(page)
     row = next(row for row in rows(run) if row["outcome"] == "completed")
     for _ in range(300):
         if browser.run("return document.activeElement.id") == "search":
@@ -207,7 +141,7 @@ def test_it_can_be_used_by_keyboard_alone(browser, run, page):
 
 
 def test_words_of_a_transcript_are_found(browser, run, page):
-    browser.open(page)
+    browser.open_report(page)
     row = next(row for row in rows(run) if row["outcome"] == "completed")
     ticket = next(turn["content"] for turn in row["transcript"] if "ticket" in (turn["content"] or ""))[-7:-1]
     browser.run("document.getElementById('search').focus()")
@@ -220,7 +154,7 @@ def test_words_of_a_transcript_are_found(browser, run, page):
 def test_what_the_agent_says_shows_and_does_nothing(browser, run, page):
     hostile = "<script>alert('said by the agent')</script>"
     row = next(one for one in rows(run) if any(turn["content"] == hostile for turn in one["transcript"]))
-    browser.open(page, f"#simulation={row['simulation_output_id']}")
+    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     said = browser.texts(".detail .said")
     expected = [visible(turn["content"]) for turn in row["transcript"] if turn.get("type") is None]
@@ -233,7 +167,7 @@ def test_what_the_agent_says_shows_and_does_nothing(browser, run, page):
 
 def test_a_recording_plays_from_a_turn(browser, run, page):
     row = next(one for one in rows(run) if one["recording"] and len(one["transcript"]) > 2)
-    browser.open(page, f"#simulation={row['simulation_output_id']}")
+    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     browser.run("return document.querySelectorAll('.detail button.at')[2]").click()  # browsers want a real click
     browser.wait("return document.querySelector('audio').readyState > 0")
@@ -244,7 +178,7 @@ def test_a_recording_plays_from_a_turn(browser, run, page):
 
 def test_who_spoke_when_is_told_in_words_and_pictures(browser, run, page):
     row = next(one for one in rows(run) if one["outcome"] == "completed")
-    browser.open(page, f"#simulation={row['simulation_output_id']}")
+    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     label = browser.run("return document.querySelector('svg.speech').getAttribute('aria-label')")
     assert "caller: 8 turns" in label
@@ -255,7 +189,7 @@ def test_on_a_phone_nothing_but_tables_scrolls_sideways(browser, page):
     size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        browser.open(page)
+        browser.open_report(page)
         browser.wait_for_charts()
         browser.run("document.querySelector('#rows .toggle').click()")
         browser.wait("return document.querySelector('.detail .turns')")

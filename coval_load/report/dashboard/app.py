@@ -33,6 +33,11 @@ class Run(Protocol):
         """What the run is called, masked."""
         ...
 
+    @property
+    def folder(self) -> str:
+        """The name of its folder, which no other run has."""
+        ...
+
     async def snapshot(self) -> Snapshot | None:
         """How it stands; None before its first second is over."""
         ...
@@ -114,7 +119,7 @@ class Dashboard:
 
     async def _state(self, request: Request) -> Response:
         snapshot = await self.run.snapshot()
-        state: dict[str, Any] = {"name": self.run.name, "begun": snapshot is not None}
+        state: dict[str, Any] = {"name": self.run.name, "folder": self.run.folder, "begun": snapshot is not None}
         return _json(state if snapshot is None else state | snapshot.state())
 
     async def _stop(self, request: Request) -> Response:

@@ -28,12 +28,35 @@ function grow(plot, until) {
   shownUntil.set(plot, until);
 }
 
-// Kinds of errors that have not come up need no place in a legend.
+// What a series draws; null where it is a border, which has no data of its own.
+function valuesOf(item) {
+  for (const renderer of item.renderers) {
+    const source = renderer.data_source && data[renderer.data_source.name];
+    if (!source) continue;
+    const label = item.label.value ?? item.label, field = renderer.glyph.y && renderer.glyph.y.field;
+    return source[`errors.${label}`] ?? source[field] ?? [];
+  }
+  return null;
+}
+
+const seriesOf = (item) => item.renderers.flatMap((renderer) => renderer.tags).find((tag) => String(tag).startsWith("series-"));
+
+// What has nothing to show, as kinds of errors that have not come up or frames in a chat, needs no place in a legend,
+// and neither does its border.
 function thinLegend(plot) {
   for (const legend of plot.above.filter((model) => model.type === "Legend")) {
+    const empty = new Set();
     for (const item of legend.items) {
-      const values = data.course[`errors.${item.label.value ?? item.label}`];
-      if (values) item.visible = values.some((value) => value > 0);
+      const values = valuesOf(item);
+      if (values === null) continue;
+      item.visible = values.some((value) => (item.renderers[0].glyph.type === "Quad" ? value > 0 : Number.isFinite(value)));
+      if (!item.visible) empty.add(seriesOf(item));
+    }
+    for (const item of legend.items.filter((one) => valuesOf(one) === null)) {
+      const shown = !empty.has(seriesOf(item));
+      if (item.visible === shown) continue;
+      item.visible = shown;
+      for (const renderer of item.renderers) renderer.visible = shown;
     }
   }
 }

@@ -23,6 +23,8 @@ from coval_load.report.exports.measurements import Family, measurements
 
 _Given = TypeVar("_Given")
 _END_WITHIN_S = 1.0
+_END_SHOWN_S = 1.2
+"""A page asks once a second, so that it hears of the end within this."""
 
 
 def listen(address: Address) -> socket.socket:
@@ -47,6 +49,7 @@ class EngineRun:
     """A run asked from the server's thread; see `app.Run`. `told` is called once where the server fails."""
 
     name: str
+    folder: str
     runner: Runner
     results: Results
     snapshots: Snapshots
@@ -79,16 +82,26 @@ class EngineRun:
         return await trio.to_thread.run_sync(asking, abandon_on_cancel=True)
 
 
-async def serve(dashboard: Dashboard, listening: socket.socket, told: Callable[[str], object]) -> None:
-    """Serve until cancelled, from a thread of its own; `told` gets a sentence if the server fails."""
+async def serve(
+    dashboard: Dashboard,
+    listening: socket.socket,
+    told: Callable[[str], object],
+    end: Callable[[], bool] = lambda: False,
+) -> None:
+    """Serve until cancelled, from a thread of its own; `told` gets a sentence if the server fails.
+
+    `end` is called once cancelled, and says whether a page is there to be shown the end: it gets a second for that.
+    """
     server = _Server(dashboard.app(), listening)
     try:
         wrong = await trio.to_thread.run_sync(server.run, abandon_on_cancel=True)
         if wrong is not None:
             told(f"the dashboard ended: {wrong}")
     finally:
-        server.end()
         with trio.CancelScope(shield=True):
+            if end() and not server.over.is_set():
+                await trio.sleep(_END_SHOWN_S)
+            server.end()
             await trio.to_thread.run_sync(server.over.wait, _END_WITHIN_S)
 
 
@@ -146,6 +159,8 @@ def _config(listening: socket.socket) -> Any:
     return config
 
 
-def run_of(name: str, runner: Runner, results: Results, snapshots: Snapshots, stop: Callable[[], object]) -> Run:
+def run_of(
+    name: str, folder: str, runner: Runner, results: Results, snapshots: Snapshots, stop: Callable[[], object]
+) -> Run:
     """The run as the dashboard asks it; called on the engine's loop."""
-    return EngineRun(name, runner, results, snapshots, stop)
+    return EngineRun(name, folder, runner, results, snapshots, stop)

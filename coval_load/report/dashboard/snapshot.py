@@ -1,9 +1,11 @@
 """How a run stands, as the dashboard shows it: gathered on the engine's loop, worked out on the server's."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import trio
 
 from coval_load.engine import metrics
 from coval_load.engine.pulse import Pulse
@@ -17,6 +19,25 @@ from coval_load.report.visible import visible_json
 
 RECENT_S = 10.0
 """What "now" means for percentiles: of one second there are too few."""
+
+PLOTTED = (metrics.RESPONSE_LATENCY, metrics.TTFT, metrics.TTFB_AUDIO, metrics.TURN_TIME)
+"""The metrics whose distribution is charted."""
+
+WATCHED_WITHIN_S = 3.0
+"""A page asks once a second; one that has not asked for so long has gone, or sleeps."""
+
+_SHORTEST_S = 0.5
+"""A last pulse that is shorter gets no point in the charts: what it counted would be a peak a second."""
+
+_FIRST = (
+    *(metrics.RESPONSE_LATENCY, metrics.TTFT, metrics.TTFB_AUDIO, metrics.TURN_TIME, metrics.RESPONSE_TIME),
+    *(metrics.GREETING_LATENCY, metrics.BARGE_IN_STOP_LATENCY, metrics.INTER_CHUNK_LATENCY, metrics.AUDIO_UNDERRUN),
+)
+_FOLDED = metrics.OF_THE_GENERATOR | {metrics.scheduled(name) for name in metrics.TWINNED}
+_ORDER = {
+    name: number
+    for number, name in enumerate(dict.fromkeys((*_FIRST, *(name for name in metrics.METRICS if name not in _FOLDED))))
+}
 
 
 @attrs.frozen
@@ -33,12 +54,14 @@ class Snapshot:
     changes: Sequence[Mapping[str, Any]]
     notes: Sequence[str]
     is_stopping: bool
+    is_over: bool
 
     def state(self) -> dict[str, Any]:
         """As JSON. Latencies are in seconds, `columns` is the course of the run for its charts."""
         return {
             **visible_json(dict(self.pulse)),
-            "metrics": {name: _percentiles(histogram) for name, histogram in self.whole.items()},
+            "metrics": self._rows(told=True),
+            "others": self._rows(told=False),
             "recent": _percentiles(self.recent),
             "recent_s": RECENT_S,
             "thresholds": visible_json(list(self.thresholds)),
@@ -47,12 +70,16 @@ class Snapshot:
             "changes": visible_json(list(self.changes)),
             "notes": visible_json(list(self.notes)),
             "stopping": self.is_stopping,
+            "over": self.is_over,
             "columns": columns_of(self.points),
-            "percentile_plots": {name: self.whole[name].plot() for name in _PLOTTED if name in self.whole},
+            "percentile_plots": {name: self.whole[name].plot() for name in PLOTTED if name in self.whole},
         }
 
-
-_PLOTTED = (metrics.RESPONSE_LATENCY, metrics.TTFT, metrics.TTFB_AUDIO, metrics.TURN_TIME)
+    def _rows(self, *, told: bool) -> dict[str, Any]:
+        """Percentiles of the metrics that tell of the agent, the most telling first, or of all others."""
+        names = [name for name in self.whole if (name not in _FOLDED) == told]
+        sort = sorted(names, key=lambda name: _ORDER.get(name, len(_ORDER)))
+        return {name: _percentiles(self.whole[name]) for name in sort}
 
 
 def _percentiles(histogram: SparseHistogram) -> dict[str, Any]:
@@ -75,9 +102,26 @@ class Snapshots:
     _course: Course = attrs.field(factory=Course, init=False)
     _recent: list[tuple[float, SparseHistogram]] = attrs.field(factory=list, init=False)
     _pulse: Pulse | None = attrs.field(default=None, init=False)
+    _cpu_share: float | None = attrs.field(default=None, init=False)
+    _taken_at: float = attrs.field(default=-math.inf, init=False)
+    _is_over: bool = attrs.field(default=False, init=False)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page asks for them, as it does each second."""
+        return trio.current_time() - self._taken_at < WATCHED_WITHIN_S
+
+    def end(self, pulse: Pulse) -> None:
+        """Take in the last pulse: the run is over."""
+        self._is_over = True
+        if pulse.seconds >= _SHORTEST_S:
+            self.feel(pulse)
+        else:
+            self._pulse = attrs.evolve(pulse, added={})
 
     def feel(self, pulse: Pulse) -> None:
         """Take in the next pulse."""
+        pulse, self._cpu_share = self._with_cpu(pulse), pulse.cpu_share
         added = {name: SparseHistogram.of(distribution) for name, distribution in pulse.added.items()}
         self._course.add(_point(pulse, added))
         self._recent.append((pulse.at_s, added[metrics.RESPONSE_LATENCY]))
@@ -87,6 +131,7 @@ class Snapshots:
 
     def take(self) -> Snapshot | None:
         """The run as it was at the last pulse; None before the first."""
+        self._taken_at = trio.current_time()
         if self._pulse is None:
             return None
         recent = SparseHistogram()
@@ -105,7 +150,12 @@ class Snapshots:
             changes=list(results.changes),
             notes=[str(results.clean(note)) for note in results.notes],
             is_stopping=self.is_stopping(),
+            is_over=self._is_over,
         )
+
+    def _with_cpu(self, pulse: Pulse) -> Pulse:
+        """The generator is looked at once a second too, so that now and then a pulse comes between: it has the last."""
+        return pulse if pulse.cpu_share is not None else attrs.evolve(pulse, cpu_share=self._cpu_share)
 
     def _judged(self, threshold: Threshold) -> dict[str, Any]:
         assert self._pulse is not None

@@ -50,7 +50,7 @@ def beside_a_run(look, access=Access(), page="<p>the page</p>"):  # noqa: B008 -
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with trio.fail_after(30):
             async with trio.open_nursery() as background:
-                run = run_of("a run", runner, results, snapshots, runner.stop)
+                run = run_of("a run", "a-folder", runner, results, snapshots, runner.stop)
                 dashboard = Dashboard(run, access, page, "<p>sign in</p>")
                 background.start_soon(partial(serve, dashboard, listening, told.append))
                 background.start_soon(runner.run)
