@@ -6,11 +6,12 @@ from coval_load.engine import metrics
 from coval_load.report.diagnosis.blame import Blame
 from coval_load.report.diagnosis.census import Census
 from coval_load.report.diagnosis.finding import Finding
+from coval_load.report.diagnosis.latency import Changed
 from coval_load.report.units import many
 
 
-def answer(found: Sequence[Finding], latency: Sequence[Finding], census: Census, blame: Blame) -> str:
-    """`found` has the most important first, `latency` are those of it about latencies that changed."""
+def answer(found: Sequence[Finding], latency: Changed | None, census: Census, blame: Blame) -> str:
+    """`found` has the most important first, `latency` is the one of it about a latency that changed."""
     wrong = [one for one in found if one.severity == "bad"] or [one for one in found if one.severity == "warning"]
     if not wrong:
         return _nothing(census)
@@ -30,9 +31,9 @@ def _whose(first: Finding) -> str:
     return {"generator": "It was the load generator", "plan": "The plan", "run": "The run"}[first.about]
 
 
-def _is_shared(one: Finding, latency: Sequence[Finding], blame: Blame) -> bool:
-    if one in latency:
-        return blame.whose_latency(one.from_s, one.until_s)[0] in ("both", "unknown")
+def _is_shared(one: Finding, latency: Changed | None, blame: Blame) -> bool:
+    if latency is not None and one is latency.finding:
+        return latency.whose in ("both", "unknown")
     if one.kind is None:
         return False
     return blame.whose_error(one.kind, one.from_s, one.until_s) in ("both", "unknown")

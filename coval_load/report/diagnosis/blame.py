@@ -1,12 +1,13 @@
 """Whether trouble and a generator that fell behind came at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import attrs
 
 from coval_load.engine import metrics
 from coval_load.engine.outcome import ErrorKind
+from coval_load.engine.verdict import CPU_SHARE_DEGRADED
 from coval_load.report.diagnosis.course import Interval
 from coval_load.report.diagnosis.words import share
 from coval_load.report.units import duration
@@ -15,6 +16,9 @@ STRAINED = 0.5
 """Of the time of the trouble: where the generator fell behind for so much of it, latencies are its own."""
 CLEAR = 0.1
 """Of the time of the trouble: where it fell behind for less, it was the agent."""
+
+NEGLIGIBLE = 0.1
+"""Of what it would have to explain (the rise of a latency, a wait in vain): a generator late by less did not do it."""
 
 _INSTANT_S = 1e-3
 
@@ -42,12 +46,24 @@ class Strain:
     frames_late_s: float | None
     cpu_share: float | None
 
+    def explains(self, effect_s: float | None) -> bool:
+        """Whether so late a generator can have made an effect of this size; None: one of any size."""
+        if (self.cpu_share or 0.0) > CPU_SHARE_DEGRADED:
+            return True  # what waits to be read while the one thread is busy shows in no lateness of ours
+        late_s = [late for late in (self.late_s, self.frames_late_s) if late is not None]
+        return effect_s is None or not late_s or max(late_s) >= NEGLIGIBLE * effect_s
+
 
 @attrs.frozen
 class Blame:
-    """Holds what went wrong against how the generator fared at that time."""
+    """Holds what went wrong against how the generator fared at that time.
+
+    `waits_s` is how long is waited before an error of a kind is one, by kind, in seconds; those of other kinds are
+    explained by a generator that is late by any time.
+    """
 
     intervals: Sequence[Interval]
+    waits_s: Mapping[str, float] = attrs.field(factory=dict)
 
     def strain(self, from_s: float | None, until_s: float | None) -> Strain | None:
         """Between two seconds of the run; None where the generator was not watched then."""
@@ -75,6 +91,8 @@ class Blame:
         if found.share < CLEAR:
             return f"meanwhile {_pace(found)}: it was the agent"
         behind = f"the generator fell behind in {share(found.share, 1)} of that time: {_pace(found)}"
+        if kind in WAITED_IN_VAIN and not found.explains(self.waits_s.get(kind)):
+            return f"{behind}, little beside the {duration(self.waits_s[kind])} waited: it was the agent"
         if kind in WAITED_IN_VAIN:
             return f"{behind}; agent and generator can't be told apart there"
         return f"{behind}, which does not bring about errors of this kind"
@@ -84,13 +102,19 @@ class Blame:
         found = self.strain(from_s, until_s)
         if found is None:
             return "unknown"
-        return "both" if kind in WAITED_IN_VAIN and found.share >= CLEAR else "agent"
+        late = found.share >= CLEAR and found.explains(self.waits_s.get(kind))
+        return "both" if kind in WAITED_IN_VAIN and late else "agent"
 
-    def whose_latency(self, from_s: float | None, until_s: float | None) -> tuple[Whose, str | None]:
-        """Who is to look at latencies that rose, and what is to be said of it."""
+    def whose_latency(
+        self, from_s: float | None, until_s: float | None, rise_s: float | None = None
+    ) -> tuple[Whose, str | None]:
+        """Who is to look at latencies that rose by `rise_s` seconds, and what is to be said of it."""
         found = self.strain(from_s, until_s)
         if found is None:
             return "unknown", None
+        if found.share >= CLEAR and not found.explains(rise_s):
+            behind = f"the generator fell behind in {share(found.share, 1)} of that time: {_pace(found)}"
+            return "agent", f"{behind}, little beside the {duration(rise_s)} that latencies rose by: it was the agent"
         if found.share >= STRAINED:
             return "generator", f"at the same time {_pace(found)}: these latencies are the generator's own"
         if found.share < CLEAR:

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from coval_load.report.diagnosis.blame import Blame
+from coval_load.report.diagnosis.blame import Blame, Whose
 from coval_load.report.diagnosis.census import Census
 from coval_load.report.diagnosis.change import Stretch, stretches
 from coval_load.report.diagnosis.course import Interval
@@ -49,10 +49,22 @@ class Levels:
         return max(after / max(before, 1e-9) for before, after in (self.p50_s, self.p95_s))
 
     @property
+    def rise_s(self) -> float:
+        """The smaller of the two changes that anyone would notice, in seconds."""
+        return min(after - before for before, after in self._changed())
+
+    @property
     def matters(self) -> bool:
         """Whether anyone would notice."""
+        return bool(self._changed())
+
+    def _changed(self) -> list[tuple[float, float]]:
         borders = ((self.p50_s, P50_TIMES, P50_APART_S), (self.p95_s, P95_TIMES, P95_APART_S))
-        return any(after >= times * before and after - before >= apart_s for (before, after), times, apart_s in borders)
+        return [
+            (before, after)
+            for (before, after), times, apart_s in borders
+            if after >= times * before and after - before >= apart_s
+        ]
 
     def __str__(self) -> str:
         told = (f"{name} {duration(was)} -> {duration(came)}" for name, (was, came) in self._named())
@@ -101,7 +113,15 @@ def _of_timeline(timeline: Sequence[Interval]) -> Samples:
     return Samples(np.concatenate(values), np.concatenate(slots).astype(np.int64), edges_s)
 
 
-def latency_finding(found: Samples, blame: Blame) -> Finding | None:
+@attrs.frozen
+class Changed:
+    """A latency that changed, and whose that was."""
+
+    finding: Finding
+    whose: Whose
+
+
+def latency_finding(found: Samples, blame: Blame) -> "Changed | None":
     """The change of response latency over the time or with the load; None where there is none that matters."""
     if len(found.values) < SAMPLES_AT_LEAST:
         return None
@@ -116,14 +136,14 @@ def latency_finding(found: Samples, blame: Blame) -> Finding | None:
     when = f"from {clock(from_s or 0.0)} on" if to_the_end else f"until {clock(until_s or 0.0)}"
     if not to_the_end and not from_the_start:
         when = between(from_s or 0.0, until_s or 0.0)
-    whose, blamed = blame.whose_latency(from_s, until_s)
+    whose, blamed = blame.whose_latency(from_s, until_s, slow.rise_s)
     about: About = "generator" if whose == "generator" else "agent"
     severity: Severity = "bad" if slow.times >= BAD_TIMES and not from_the_start else "warning"
     sentences: list[str | None] = [
         f"{when} {'against before that' if to_the_end else 'against the rest of the run'}: {slow}"
     ]
     sentences.append(with_load or _load_meanwhile(found, stretch))
-    return Finding(
+    finding = Finding(
         about=about,
         severity=severity,
         title=f"{slow.title()} {when}",
@@ -131,6 +151,7 @@ def latency_finding(found: Samples, blame: Blame) -> Finding | None:
         from_s=from_s,
         until_s=until_s,
     )
+    return Changed(finding, whose)
 
 
 def _change(found: Samples, share: float) -> tuple[Levels, Stretch, str] | None:

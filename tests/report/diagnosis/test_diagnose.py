@@ -220,6 +220,18 @@ def test_errors_while_the_generator_fell_behind(kind, words, answer):
     assert found.answer.startswith(answer)
 
 
+@pytest.mark.parametrize(("response_s", "answer"), [(30.0, "It was the agent: "), (2.0, "Both: ")])
+def test_a_wait_is_held_against_how_late_the_generator_was(response_s, answer):
+    def each(number, began_s, chance):
+        return made.failed("no_response") if began_s >= 60.0 else made.healthy(number, began_s, chance)
+
+    timeline = [made.interval(at * 10.0, lag_s=0.4 if at > 6 else 0.002) for at in range(1, 13)]
+    told = made.summary(loop_lag_p99_s=0.4, loop_lag_samples=1_000)
+    run = {"plan": {"timeouts": {"response": response_s}}}
+    found = made.looked_at(made.closed(each, 20, 120.0), timeline, told, run)
+    assert found.answer.startswith(answer)
+
+
 def test_three_failures_of_one_of_two_agents_may_be_chance():
     rows = [made.row(number, number * 1.0, number + 5.0, agent=f"agent-{number % 2}") for number in range(40)]
     for number in (4, 14, 24):
