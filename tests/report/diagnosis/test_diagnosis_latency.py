@@ -94,7 +94,7 @@ def test_what_rose_while_the_generator_fell_behind_is_its_own(how):
 
 
 def test_one_that_was_late_by_little_is_not_why():
-    found = made.looked_at(made.closed(slower(60.0, 2.0), 20, 120.0), strained(60.0, 120.0, lag_s=0.06))
+    found = made.looked_at(made.closed(slower(60.0, 6.0), 20, 120.0), strained(60.0, 120.0, lag_s=0.06))
     one = made.finding(found, "response latency")
     assert one.about == "agent"
     assert "woke at most 60 ms late (p99)" in made.said(one)
