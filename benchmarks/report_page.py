@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/end_to_end"))
+
+from browser import Browser
 
 from coval_load.report.page.page import write_report
-from tests.end_to_end.test_report_page import Browser
 from tests.report.made_runs import make_run
 
 USABLE_WITHIN_MS = 3_000
@@ -41,7 +43,7 @@ def opened(page: Path) -> float:
     """Milliseconds until the table was shown, in a browser of its own."""
     browser = Browser()
     try:
-        browser.open(page)
+        browser.open_report(page)
         browser.wait_for_charts()
         marks = dict(browser.run("return performance.getEntriesByType('mark').map((one) => [one.name, one.startTime])"))
         browser.run("window.began = performance.now(); document.getElementById('search').focus()")

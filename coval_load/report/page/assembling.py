@@ -18,6 +18,11 @@ _HERE = "coval_load.report.page"
 
 def render(template: str, values: Mapping[str, Any]) -> str:
     """`template`, a Jinja template, with `values`: markup in them is escaped, and what would act is made visible."""
+    return _compiled(template).render(values)
+
+
+@cache
+def _compiled(template: str) -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,
         finalize=_shown,
@@ -25,7 +30,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.from_string(template).render(values)
+    return environment.from_string(template)
 
 
 def _shown(value: Any) -> Any:

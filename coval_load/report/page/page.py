@@ -1,23 +1,19 @@
 """`report.html`: everything about a run in one file that asks nobody for anything."""
 
-import base64
-import functools
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jinja2
 from markupsafe import Markup
 
 from coval_load.engine.run_folder import read_rows, write_atomically
 from coval_load.report.contents import Contents, gather
 from coval_load.report.diagnosis import Census, Diagnosis, diagnose
 from coval_load.report.page import tables, words
-from coval_load.report.units import clock, many
+from coval_load.report.page.assembling import bokeh, data, policy, read, render, script
+from coval_load.report.units import clock
 from coval_load.report.visible import visible
 
 if TYPE_CHECKING:
@@ -28,7 +24,6 @@ POINTS_AT_LEAST = 2
 """Of the run's course, for charts: fewer make no line, and who ran for seconds should not wait for Bokeh."""
 _SCRIPTS = ("text.js", "store.js", "speech.js", "detail.js", "table.js", "start.js")
 _KINDS_AT_MOST = 16
-_HERE = files(__package__)
 
 
 def write_report(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any], to: Path | None = None) -> Path:
@@ -58,27 +53,29 @@ def _timeline(folder: Path) -> Iterator[Mapping[str, Any]]:
 def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
     """The page as one text, which can be encoded as UTF-8."""
     charts = _charts(contents, diagnosis)
-    bokeh = _bokeh() if charts else Markup()
-    scripts, drawing = _script(*_SCRIPTS), _script("charts.js") if charts else Markup()
-    return _template().render(
-        contents=contents,
-        summary=contents.summary,
-        run=contents.run,
-        diagnosis=diagnosis,
-        charts=charts,
-        words=words,
-        tables=tables,
-        clock=clock,
-        many=many,
-        plan=json.dumps(contents.run.get("plan"), indent=2, ensure_ascii=False),
-        css=Markup(_read("page.css")),
-        policy=_policy(*(one for one in (scripts, bokeh, drawing) if one)),
-        scripts=scripts,
-        bokeh=bokeh,
-        drawing=drawing,
-        data=_json({"shown": contents.shown, "total": contents.total, "recordings": contents.has_recordings}),
-        chart_data=_json(_chart_data(contents, charts)),
-    )
+    scripts = [_scripts(*_SCRIPTS), *([bokeh(), _scripts("charts.js")] if charts else [])]
+    values = {
+        "contents": contents,
+        "summary": contents.summary,
+        "run": contents.run,
+        "diagnosis": diagnosis,
+        "charts": charts,
+        "words": words,
+        "tables": tables,
+        "clock": clock,
+        "fragment": _fragment,
+        "plan": json.dumps(contents.run.get("plan"), indent=2, ensure_ascii=False),
+        "css": Markup(read("page.css")),
+        "policy": policy(*scripts, media_src="'self' file:", form_action="'none'"),
+        "scripts": scripts,
+        "data": data({"shown": contents.shown, "total": contents.total, "recordings": contents.has_recordings}),
+        "chart_data": data(_chart_data(contents, charts)),
+    }
+    return render(read("page.html"), values)
+
+
+def _scripts(*names: str) -> Markup:
+    return script(*(read(f"scripts/{name}") for name in names))
 
 
 def _charts(contents: Contents, diagnosis: Diagnosis) -> "list[ChartItem]":
@@ -111,57 +108,6 @@ def _chart_data(contents: Contents, charts: "Sequence[ChartItem]") -> dict[str, 
     return {"sources": {"course": contents.course, **sources}, "items": {chart.id: chart.item for chart in charts}}
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True,
-        finalize=_shown,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["fragment"] = _fragment
-    return environment.from_string(_read("page.html"))
-
-
-def _shown(value: Any) -> Any:
-    return visible(value) if type(value) is str else value
-
-
 def _fragment(text: str) -> str:
     """What the page's script finds again in its address: texts of its table are `visible`, too."""
     return quote(visible(text), safe="")
-
-
-def _read(name: str) -> str:
-    return (_HERE / name).read_text("utf-8")
-
-
-def _script(*names: str) -> Markup:
-    parts = "\n".join(_read(f"scripts/{name}") for name in names)
-    return _inline(f'(() => {{\n"use strict";\n{parts}\n}})();')
-
-
-def _bokeh() -> Markup:
-    return _inline((files("bokeh") / "server/static/js/bokeh.min.js").read_text("utf-8"))
-
-
-def _inline(script: str) -> Markup:
-    # The only texts that end a script element, or keep it from being ended.
-    for marker in ("</script", "<!--"):
-        if marker in script.lower():
-            raise AssertionError(f"expected no {marker} in a script of the page")
-    return Markup(script)
-
-
-def _policy(*scripts: str) -> str:
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _json(value: Any) -> Markup:
-    """JSON that may stand in a script element: no `<` that could end it."""
-    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
