@@ -208,15 +208,16 @@ class _Loading:
         ca_file: Path | None,
     ) -> Plan:
         agents = tuple(self.agents.agents.values())
+        scenarios = settle_scenarios(file, loaded)
         plan = Plan(
             name=file.name or name,
             agents=agents,
-            scenarios=settle_scenarios(file, loaded),
+            scenarios=scenarios,
             thresholds=thresholds,
             accept_invalid=file.generator.accept_invalid,
             limits=settle_limits(file, agents),
             timeouts=settle_timeouts(file.timeouts),
-            recording=settle_recording(file.record),
+            recording=settle_recording(file.record, scenarios),
             targets=file.targets,
             ca_file=ca_file,
             seed=file.seed,

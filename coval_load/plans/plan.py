@@ -1,5 +1,6 @@
 """A plan that is ready to run: everything it names is loaded, checked and settled."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from coval_load.engine.choice import Choice
 from coval_load.engine.plan import Limits, Recording, Selection, Timeouts
 from coval_load.engine.shapes.interface import Shape
 from coval_load.engine.thresholds import Threshold
+from coval_load.engine.timeline import EVERY_S
 from coval_load.plans.schema import (
     Persona,
     PlanFile,
@@ -22,6 +24,10 @@ from coval_load.plans.schema import (
     TestCase,
     TimeoutsSection,
 )
+
+SHORT_S = 60.0
+"""A run that its plan ends by then has so few intervals of ten seconds that a chart of it would show nothing."""
+TIMELINE_OF_SHORT_S = 1.0
 
 
 @attrs.frozen(repr=False, kw_only=True)
@@ -100,9 +106,15 @@ def settle_reconnect(section: ReconnectSection | None) -> BackOff | None:
     return None if section is None else BackOff(section.attempts, section.first, section.most)
 
 
-def settle_recording(section: RecordSection) -> Recording:
+def settle_recording(section: RecordSection, scenarios: Iterable[PlannedScenario]) -> Recording:
     """What the run keeps."""
-    return Recording(_settle_kept(section.transcripts), _settle_kept(section.audio), section.timeline)
+    every_s = section.timeline or (TIMELINE_OF_SHORT_S if _is_short(scenarios) else EVERY_S)
+    return Recording(_settle_kept(section.transcripts), _settle_kept(section.audio), every_s)
+
+
+def _is_short(scenarios: Iterable[PlannedScenario]) -> bool:
+    ends = (one.start_s + (math.inf if one.shape.duration_s is None else one.shape.duration_s) for one in scenarios)
+    return max(ends) <= SHORT_S
 
 
 def _settle_kept(kept: str | Sample) -> str | Selection:

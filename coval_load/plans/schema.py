@@ -217,11 +217,11 @@ class Sample:
 
 @attrs.frozen(kw_only=True)
 class RecordSection:
-    """What is kept of each simulation; what was measured is kept each `timeline` seconds."""
+    """What is kept of each simulation; what was measured is kept each `timeline` seconds, as often as fits if None."""
 
     transcripts: Literal["all", "none"] | Sample = "all"
     audio: Literal["none", "all"] | Sample = "none"
-    timeline: Annotated[float, Duration(), Between(least=0.1)] = 10.0
+    timeline: Annotated[float, Duration(), Between(least=0.1)] | None = None
 
 
 @attrs.frozen(kw_only=True)
