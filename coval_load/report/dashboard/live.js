@@ -16,6 +16,11 @@ function tell(news, level = "") {
   find("news").className = level;
 }
 
+function hide(id) {
+  if (find(id).contains(document.activeElement)) find("news").focus();
+  find(id).hidden = true;
+}
+
 function showCounts(state) {
   const counts = state.counts, shown = [
     ["running", state.running], ["waiting for a place", state.queued], ["completed", counts.completed],
@@ -98,7 +103,8 @@ function showLoads(state) {
     made.told.textContent = `${scenario.name}${asked}`;
     for (const part of [made.input, made.form.querySelector("button")]) part.hidden = !scenario.changeable;
   }
-  find("control").hidden = state.over;
+  if (state.over) hide("control");
+  else find("control").hidden = false;
   if (state.stopping && document.activeElement === find("stop")) find("said").focus();
   find("stop").disabled = state.stopping;
 }
@@ -153,7 +159,7 @@ function lose() {
   find("standing").textContent = "";
   find("now-title").textContent = `When last heard of, at ${clock(last.at_s)}`;
   tell(`the run is over, or can't be reached; this is how it stood at ${clock(last.at_s)}. ${whereAll(last)}`, "lost");
-  for (const part of ["control", "waiting"]) find(part).hidden = true;
+  for (const part of ["control", "waiting"]) hide(part);
 }
 
 async function act(path, body, done) {

@@ -12,7 +12,7 @@ _HERE = "coval_load.report.dashboard"
 _CAPTIONS = {
     "load": "Simulations that went on, and those that waited for a place under their agent's limit.",
     "rate": "How many began and ended in each second; those that ended completed or failed.",
-    "latency": "Percentiles of each stretch by itself: a second, more in a long run. Those of the whole run stand above.",
+    "latency": "Percentiles of each second by itself, in a long run of more. Those of the whole run stand above.",
     "distribution": "Of the whole run. Each nine has as much room, so that the slowest ones can be told apart.",
     "errors": "Simulations that failed, by kind.",
     "lateness": "How late the generator itself was. Above the border its delays show in what it measures.",
