@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/end_to_end"))
 
 from browser import Browser
 
-from coval_load.report.page.page import write_report
+from coval_load.report.page.page import look_into, write_report
 from tests.report.made_runs import make_run
 
 USABLE_WITHIN_MS = 3_000
@@ -31,7 +31,8 @@ def main() -> int:
         folder = make_run(Path(scratch) / "run", simulations=arguments.simulations, bad=True)
         summary, run = (json.loads((folder / name).read_text()) for name in ("summary.json", "run.json"))
         began = time.perf_counter()
-        page = write_report(folder, summary, run)
+        page = folder / "report.html"
+        write_report(look_into(folder, summary, run), page)
         print(f"{arguments.simulations:,} simulations: written in {time.perf_counter() - began:.1f} s")
         size = page.stat().st_size
         print(f"{size / 1e6:.1f} MB, at most {BYTES_AT_MOST / 1e6:.0f} MB expected")

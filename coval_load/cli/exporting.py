@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 import click
@@ -18,6 +18,7 @@ from coval_load.cli.parameters import FOLDER
 from coval_load.cli.preparing import refuse
 from coval_load.engine.run_folder import write_atomically
 from coval_load.faults import Fault, Faulty
+from coval_load.report.diagnosis.finding import Diagnosis
 from coval_load.report.exports import github, hgrm, junit, parquet
 from coval_load.report.scan import scan
 from coval_load.report.visible import visible
@@ -145,17 +146,27 @@ def say_summary(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None
 
     In a step of a GitHub workflow so that no word of an agent's is taken for a workflow command.
     """
-    in_workflow = github.is_github(os.environ)
-    shown = github.fenced(text, secrets.token_hex(16)) if in_workflow else text
-    say(sys.stderr if as_json else sys.stdout, shown)
+    say_told(text, sys.stderr if as_json else sys.stdout)
     if as_json:
         written = orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n"
-        say(sys.stdout, github.inert_json(written) if in_workflow else written)
+        say(sys.stdout, github.inert_json(written) if github.is_github(os.environ) else written)
+
+
+def say_told(text: str, stream: TextIO) -> None:
+    """`text`, which may hold an agent's words, so that a GitHub workflow takes none of them for a command."""
+    if text:
+        say(stream, github.fenced(text, secrets.token_hex(16)) if github.is_github(os.environ) else text)
 
 
 def export(
-    folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any], exports: Exports, *, as_json: bool
+    folder: Path,
+    summary: Mapping[str, Any],
+    run: Mapping[str, Any],
+    exports: Exports,
+    *,
+    as_json: bool,
+    diagnosis: Diagnosis | None = None,
 ) -> None:
     """What is left to do when the summary of a run was printed: files, and what GitHub shows; nothing is raised."""
     write_exports(folder, summary, run, exports)
-    github.write_for_github(summary, run, os.environ, sys.stderr if as_json else sys.stdout)
+    github.write_for_github(summary, run, os.environ, sys.stderr if as_json else sys.stdout, diagnosis)

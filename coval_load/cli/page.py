@@ -6,25 +6,42 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from coval_load.cli.exporting import say_told
 from coval_load.cli.output import say
+from coval_load.cli.preparing import in_colour
 from coval_load.faults import Faulty
+from coval_load.report.diagnosis.finding import Diagnosis
+from coval_load.report.summary_text import diagnosis_text
 from coval_load.report.visible import visible
+
+
+@attrs.define
+class Told:
+    """What became of the page. `diagnosis` is None where the run could not be looked into."""
+
+    diagnosis: Diagnosis | None = None
+    is_written: bool = False
 
 
 def write_page(
     folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any], *, as_json: bool, to: Path | None = None
-) -> bool:
-    """Write the page of the run in `folder` and say where it is, or why it could not be written and what to do.
+) -> Told:
+    """Say what went wrong in the run in `folder`, write its page, and say where that is, or why there is none.
 
     Whatever keeps it from being written is a warning, never raised: the exit code is to tell how the run ended.
-    Returns whether it was written.
     """
-    path = to or folder / "report.html"
+    path, told = to or folder / "report.html", Told()
+    stream = sys.stderr if as_json else sys.stdout
     try:
         # Bokeh, Jinja2 and scipy take a second to load: nobody should wait for them who writes no page.
-        from coval_load.report.page.page import write_report
+        from coval_load.report.page.page import look_into, write_report
 
-        write_report(folder, summary, run, path)
+        found = look_into(folder, summary, run)
+        told.diagnosis = found.diagnosis
+        say_told(diagnosis_text(found.diagnosis, in_colour(stream)), stream)
+        write_report(found, path)
     except OSError as error:
         _warn(path, error.strerror or str(error))
     except Faulty as faulty:
@@ -34,9 +51,9 @@ def write_page(
     except KeyboardInterrupt:
         _warn(path, "interrupted")
     else:
-        say(sys.stderr if as_json else sys.stdout, f"report: {visible(str(path))}\n")
-        return True
-    return False
+        say_told(f"report: {visible(str(path))}\n", stream)
+        told.is_written = True
+    return told
 
 
 def _warn(path: Path, why: str) -> None:

@@ -46,7 +46,7 @@ def report(folder: Path, as_json: bool, html: Path | None, no_html: bool, export
     summary = judging.summary(recovered)
     stream = sys.stderr if as_json else sys.stdout
     say_summary(summary, summary_text(summary, recovered.run, in_colour(stream), str(folder)), as_json=as_json)
-    is_written = no_html or write_page(folder, summary, recovered.run, as_json=as_json, to=html)
+    is_written = no_html or write_page(folder, summary, recovered.run, as_json=as_json, to=html).is_written
     if not write_exports(folder, summary, recovered.run, exports) or (html is not None and not is_written):
         sys.exit(EXIT_FAULTY)
 

@@ -114,8 +114,8 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)
-    write_page(folder.path, finished.summary, finished.run, as_json=as_json)
-    export(folder.path, finished.summary, finished.run, exports, as_json=as_json)
+    told = write_page(folder.path, finished.summary, finished.run, as_json=as_json)
+    export(folder.path, finished.summary, finished.run, exports, as_json=as_json, diagnosis=told.diagnosis)
 
 
 async def _run(

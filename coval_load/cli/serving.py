@@ -142,8 +142,12 @@ async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] 
     snapshots = Snapshots(live.runner, results, live.plan.thresholds, lambda: interrupts.interrupted)
     live.pulses.feel(snapshots.feel)
 
+    stopped_here = False
+
     def stop() -> None:
+        nonlocal stopped_here
         if not interrupts.interrupted:
+            stopped_here = True
             results.note(
                 f"the run was stopped from the dashboard at {trio.current_time() - live.runner.started_at:.0f} s"
             )
@@ -152,7 +156,8 @@ async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] 
     def end() -> bool:
         if pages is not None:  # who only takes numbers must not take the last pulse from the page
             snapshots.end(live.pulses.take())
-        return pages is not None and snapshots.is_watched
+        is_at_the_terminal = interrupts.interrupted and not stopped_here  # who pressed Ctrl-C there waits for nothing
+        return pages is not None and snapshots.is_watched and not is_at_the_terminal
 
     name = str(results.clean(live.plan.name))
     run = run_of(name, live.folder.path.name, live.runner, results, snapshots, stop)

@@ -115,7 +115,7 @@ class Distribution:
         return max(min(highest, self._max_us), self._min_us) / 1e6
 
     def counts_up_to(self, bounds_s: Sequence[float]) -> list[int]:
-        """How many values are at most each of the bounds, in seconds; a bound is true to three digits, as values are."""
+        """How many values are at most each of the bounds (seconds); bounds are true to three digits, as values are."""
         self.settle()
         bounds_us = np.clip(np.rint(np.array(bounds_s) * 1e6), 0, HIGHEST_US).astype(np.int64)
         return [int(count) for count in np.cumsum(self._counts)[_indices(bounds_us)]]

@@ -14,22 +14,15 @@ from coval_load.report.summary_parts.table import table
 from coval_load.report.summary_parts.thresholds import thresholds
 
 
-def summary_text(
-    summary: Mapping[str, Any],
-    run: Mapping[str, Any],
-    colour: bool,
-    folder: str = "",
-    diagnosis: Diagnosis | None = None,
-) -> str:
+def summary_text(summary: Mapping[str, Any], run: Mapping[str, Any], colour: bool, folder: str = "") -> str:
     """The summary in lines of at most 80 columns, with a newline at the end.
 
     `summary` and `run` are what `summary.json` and `run.json` hold, those of earlier releases too; `folder` is where
-    these are. `diagnosis` is shown where something is bad. A part that has nothing to say is left out.
+    these are. A part that has nothing to say is left out.
     """
     paint = Paint(colour)
     parts = (
         headline(summary, run, paint),
-        found(diagnosis, paint),
         thresholds(summary.get("thresholds") or [], paint),
         table(summary, paint),
         checks(summary, paint),
@@ -40,3 +33,9 @@ def summary_text(
         [*([f"results in {folder}"] if folder else []), *exit_code(run, paint)],
     )
     return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def diagnosis_text(diagnosis: Diagnosis, colour: bool) -> str:
+    """What went wrong in at most eight lines between empty ones; an empty text where nothing is bad."""
+    lines = list(found(diagnosis, Paint(colour)))
+    return "".join(f"{line}\n" for line in ["", *lines, ""]) if lines else ""

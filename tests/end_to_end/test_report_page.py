@@ -6,7 +6,7 @@ import pytest
 from browser import Browser, needs_browser
 
 from coval_load.engine.run_folder import read_rows
-from coval_load.report.page.page import write_report
+from coval_load.report.page.page import look_into, write_report
 from coval_load.report.visible import visible
 from tests.report.made_runs import make_run
 
@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     options = {"simulations": 150, "bad": True, "hostile": True, "voice": True, "recordings": 2}
     folder = make_run(tmp_path_factory.mktemp("page") / "run", **options)
     summary, described = (json.loads((folder / name).read_text()) for name in ("summary.json", "run.json"))
-    write_report(folder, summary, described)
+    write_report(look_into(folder, summary, described), folder / "report.html")
     return folder
 
 

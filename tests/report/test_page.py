@@ -17,7 +17,7 @@ from coval_load.engine.run_folder import read_rows
 from coval_load.report.contents import Contents
 from coval_load.report.diagnosis import Diagnosis, Finding
 from coval_load.report.packing import pack
-from coval_load.report.page.page import report_html, write_report
+from coval_load.report.page.page import look_into, report_html, write_report
 from coval_load.report.units import duration
 from coval_load.report.visible import visible
 from tests.report.made_runs import HOSTILE, make_run
@@ -73,7 +73,8 @@ def read(folder):
 
 def written(folder):
     summary, run = read(folder)
-    return write_report(folder, summary, run).read_text("utf-8")
+    write_report(look_into(folder, summary, run), folder / "report.html")
+    return (folder / "report.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +283,6 @@ def test_ctrl_c_while_it_is_written_leaves_the_old_one(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", interrupt)
     summary, run = read(folder)
     with pytest.raises(KeyboardInterrupt):
-        write_report(folder, summary, run)
+        write_report(look_into(folder, summary, run), folder / "report.html")
     assert (folder / "report.html").read_text() == "the old one"
     assert not list(folder.glob("*.part"))

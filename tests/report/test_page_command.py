@@ -67,7 +67,7 @@ def test_no_fault_of_the_page_is_raised(run, monkeypatch, capsys, fault):
         raise fault
 
     monkeypatch.setattr("coval_load.report.page.page.write_atomically", fail)
-    assert write_page(run, *read(run), as_json=False) is False
+    assert write_page(run, *read(run), as_json=False).is_written is False
     assert "warning:" in capsys.readouterr().err
 
 
@@ -77,7 +77,7 @@ def test_a_folder_that_is_read_only_is_said_to_be(run, monkeypatch, capsys):
 
     monkeypatch.setattr("coval_load.report.page.page.write_atomically", refuse)
     monkeypatch.setattr("os.access", lambda *_: False)
-    assert write_page(run, *read(run), as_json=False) is False
+    assert write_page(run, *read(run), as_json=False).is_written is False
     said = capsys.readouterr().err
     assert f"{run} is read-only" in said
     assert "--html FILE" in said

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import attrs
 from markupsafe import Markup
 
 from coval_load.engine.run_folder import read_rows, write_atomically
@@ -19,30 +20,38 @@ from coval_load.report.visible import visible
 if TYPE_CHECKING:
     from coval_load.report.page.charts import ChartItem
 
-FILE = "report.html"
 POINTS_AT_LEAST = 2
 """Of the run's course, for charts: fewer make no line, and who ran for seconds should not wait for Bokeh."""
 _SCRIPTS = ("text.js", "store.js", "speech.js", "detail.js", "table.js", "start.js")
 _KINDS_AT_MOST = 16
 
 
-def write_report(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any], to: Path | None = None) -> Path:
-    """Write the page of the run in `folder`, whose `summary.json` and `run.json` are given, or would be; returns where.
+@attrs.frozen
+class Found:
+    """What there is to show of a run, and what went wrong in it."""
 
-    Error handling: Faulty where a file of the run can't be read, OSError where the page can't be written; what was
-    there before stays then.
+    contents: Contents = attrs.field(repr=False)
+    diagnosis: Diagnosis
+
+
+def look_into(folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any]) -> Found:
+    """The run in `folder`, whose `summary.json` and `run.json` are given, or would be.
+
+    Error handling: Faulty where a file of the run can't be read.
     """
-    path = to or folder / FILE
     census = Census()
     contents = gather(folder, summary, run, [census])
-    diagnosis = diagnose(summary, run, census, _timeline(folder))
-    page = report_html(contents, diagnosis).encode()
+    return Found(contents, diagnose(summary, run, census, _timeline(folder)))
+
+
+def write_report(found: Found, path: Path) -> None:
+    """Write the page. Error handling: OSError where it can't be written; what was there before stays then."""
+    page = report_html(found.contents, found.diagnosis).encode()
     try:
         write_atomically(path, page)
     except BaseException:  # Ctrl-C, too
         path.with_name(f"{path.name}.part").unlink(missing_ok=True)
         raise
-    return path
 
 
 def _timeline(folder: Path) -> Iterator[Mapping[str, Any]]:

@@ -11,9 +11,9 @@ MOST_FINDINGS = 3
 MOST_LINES = 8
 
 
-def diagnosis(found: Diagnosis | None, paint: Paint) -> Iterator[str]:
+def diagnosis(found: Diagnosis, paint: Paint) -> Iterator[str]:
     """The answer, and at most three bad findings, each with its first sentence; nothing where nothing is bad."""
-    if found is not None and any(one.severity == "bad" for one in found.findings):
+    if any(one.severity == "bad" for one in found.findings):
         yield from islice(_lines(found, paint), MOST_LINES)
 
 

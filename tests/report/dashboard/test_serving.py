@@ -172,3 +172,55 @@ def test_a_reader_that_stops_reading_does_not_keep_the_run():
 def test_a_port_that_is_taken_is_told():
     with listen(Address.read("0")) as taken, pytest.raises(ValueError, match="expected to listen on 127"):
         listen(Address.read(str(taken.getsockname()[1])))
+
+
+def test_a_page_that_is_open_is_shown_the_end():
+    results, states = Results(), []
+
+    async def main():
+        runner = Runner([Scenario("calls", Constant(2, 60), Cast(results))], Timeouts(), {}, results, lambda row: None)
+        pulses = Pulses(runner, results, lambda: None, every_s=0.05)
+        snapshots = Snapshots(runner, results, (), lambda: False)
+        pulses.feel(snapshots.feel)
+        listening = listen(Address.read("0"))
+        base = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def end():
+            snapshots.end(pulses.take())
+            return snapshots.is_watched
+
+        async def watch():
+            async with httpx.AsyncClient(base_url=base) as client:
+                await state_of(client)
+                runner.stop()
+                states.append(await state_of(client, lambda state: state["over"]))
+
+        with trio.fail_after(30):
+            async with trio.open_nursery() as page:
+                page.start_soon(watch)
+                async with trio.open_nursery() as background:
+                    run = run_of("a run", "a-folder", runner, results, snapshots, runner.stop)
+                    dashboard = Dashboard(run, Access(), "<p>the page</p>", "")
+                    background.start_soon(serve, dashboard, listening, states.append, end)
+                    background.start_soon(pulses.run)
+                    await runner.run()
+                    background.cancel_scope.cancel()
+
+    trio.run(main)
+    (state,) = states
+    assert (state["running"], state["folder"]) == (0, "a-folder")
+    assert state["counts"]["completed"] == results.counted(metrics.COMPLETED) > 0
+
+
+def test_what_tells_most_comes_first_and_twins_are_for_who_asks():
+    async def look(client, runner, results):
+        for name in (metrics.LOOP_LAG, metrics.CONNECT_TIME, metrics.TTFT, metrics.RESPONSE_LATENCY):
+            results.record(name, 0.1)
+        results.record(metrics.scheduled(metrics.RESPONSE_LATENCY), 0.1)
+        state = await state_of(client, lambda state: state["others"] and "ttft" in state["metrics"])
+        assert list(state["metrics"])[:2] == ["response_latency", "ttft"]
+        assert "connect_time" in state["metrics"]
+        assert {"loop_lag", "scheduled_response_latency"} <= state["others"].keys()
+        assert not state["others"].keys() & state["metrics"].keys()
+
+    beside_a_run(look)

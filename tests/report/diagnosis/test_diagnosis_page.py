@@ -2,7 +2,6 @@
 
 import re
 
-import made_rows as made
 from docs_pages import page
 
 from coval_load.engine.verdict import NOT_STARTED_DEGRADED
@@ -10,7 +9,7 @@ from coval_load.report.diagnosis import blame, change, concentration, errors, la
 from coval_load.report.diagnosis.finding import Diagnosis, Finding
 from coval_load.report.paint import Paint
 from coval_load.report.summary_parts.diagnosis import diagnosis
-from coval_load.report.summary_text import summary_text
+from coval_load.report.summary_text import diagnosis_text
 
 BORDERS = [
     round(2.718281828459045**change.SURE),
@@ -80,11 +79,9 @@ def test_the_terminal_has_at_most_eight_lines_and_none_that_acts():
 
 def test_the_terminal_shows_nothing_where_nothing_is_bad():
     assert not printed(Diagnosis("Little went wrong: a", (Finding("agent", "warning", "a"),)))
-    assert not list(diagnosis(None, Paint(True)))
 
 
-def test_the_summary_has_it_below_its_headline():
-    run = {"name": "n", "plan": {}, "started": "2026-03-04T12:00:00.000Z", "ended": None}
+def test_it_stands_by_itself_between_empty_lines():
     found = Diagnosis("It was the agent: a", (Finding("agent", "bad", "a"),))
-    text = summary_text(made.summary(), run, False, diagnosis=found)
-    assert text.split("\n\n")[1] == "It was the agent: a\n  a"
+    assert diagnosis_text(found, False) == "\nIt was the agent: a\n  a\n\n"
+    assert diagnosis_text(Diagnosis("Nothing went wrong: 3 conversations completed", ()), False) == ""

@@ -11,6 +11,7 @@ from exported import sample_run, sample_summary
 
 from coval_load.cli.exporting import Exports, write_exports
 from coval_load.cli.main import cli
+from coval_load.cli.page import Told
 from coval_load.cli.running import print_summary
 from coval_load.engine.run_folder import RunFolder
 from coval_load.plans.launch import Finished
@@ -34,7 +35,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("coval_load.cli.running.write_page", lambda *_, **__: True)
+    monkeypatch.setattr("coval_load.cli.running.write_page", lambda *_, **__: Told())
 
 
 def invoked(*arguments):
