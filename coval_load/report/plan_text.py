@@ -38,9 +38,10 @@ def plan_text(name: str, preview: Mapping[str, Any], basis: str, colour: bool) -
 
 def _headline(name: str, preview: Mapping[str, Any], basis: str, paint: Paint) -> Iterator[str]:
     yield paint(one_line(name, WIDTH), "bold")
-    yield f"{many(preview['counts']['started'], 'simulation')} in {when(preview['duration_s'])}, " + (
+    much = f"{many(preview['counts']['started'], 'simulation')} in {when(preview['duration_s'])}, " + (
         f"up to {preview['peak_concurrency']:,} at once and {_rate(preview['peak_starts_per_s'])} started in a second"
     )
+    yield from textwrap.wrap(much, WIDTH)
     told = f"tried without an agent, {basis}"
     if preview["divisor"] > 1:
         told += f"; at 1/{preview['divisor']} of its size, so the numbers are rounded"
