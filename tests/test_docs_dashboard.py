@@ -16,8 +16,8 @@ from coval_load.engine import metrics
 from coval_load.engine.distribution import PERCENTILES
 from coval_load.engine.outcome import Failure, Outcome
 from coval_load.engine.results import Results
-from coval_load.report.dashboard import serving
 from coval_load.report.dashboard.access import SHORTEST_TOKEN, TOKEN_VARIABLE
+from coval_load.report.dashboard.snapshot import END_SHOWN_WITHIN_S
 from coval_load.report.exports import measurements, otlp
 from coval_load.report.exports.prometheus import scrape
 
@@ -70,7 +70,7 @@ def test_addresses_and_the_token_are_as_it_says():
     assert f"`http://{PROMETHEUS}/metrics`" in PAGE
     assert f"a token of {SHORTEST_TOKEN} characters and more" in PAGE
     assert f"export {TOKEN_VARIABLE}=" in PAGE
-    assert f"the run waits {serving._END_SHOWN_S:g} seconds" in PAGE
+    assert f"the run waits a second, {END_SHOWN_WITHIN_S:g} at most" in PAGE
     assert "never longer than 15" in PAGE
     assert otlp._LAST_WITHIN_S == 15
     assert "each ten seconds" in PAGE

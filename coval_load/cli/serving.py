@@ -153,11 +153,12 @@ async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] 
             )
             interrupts.stop()
 
-    def end() -> bool:
-        if pages is not None:  # who only takes numbers must not take the last pulse from the page
-            snapshots.end(live.pulses.take())
-        is_at_the_terminal = interrupts.interrupted and not stopped_here  # who pressed Ctrl-C there waits for nothing
-        return pages is not None and snapshots.is_watched and not is_at_the_terminal
+    async def end() -> None:
+        if pages is None:  # who only takes numbers must not take the last pulse from the page
+            return
+        snapshots.end(live.pulses.take())
+        if stopped_here or not interrupts.interrupted:  # who pressed Ctrl-C waits for nothing
+            await snapshots.show_end()
 
     name = str(results.clean(live.plan.name))
     run = run_of(name, live.folder.path.name, live.runner, results, snapshots, stop)

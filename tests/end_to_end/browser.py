@@ -7,7 +7,7 @@ import time
 import pytest
 
 BROWSER, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
-PATIENCE_S = 15
+PATIENCE_S = 30
 _MISSING = [name for name in (BROWSER, DRIVER) if shutil.which(name) is None]
 
 needs_browser = pytest.mark.skipif(

@@ -6,7 +6,7 @@ A reader that stops reading, or a library that waits for it, can keep this threa
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -23,8 +23,6 @@ from coval_load.report.exports.measurements import Family, measurements
 
 _Given = TypeVar("_Given")
 _END_WITHIN_S = 1.0
-_END_SHOWN_S = 1.2
-"""A page asks once a second, so that it hears of the end within this."""
 
 
 def listen(address: Address) -> socket.socket:
@@ -86,11 +84,11 @@ async def serve(
     dashboard: Dashboard,
     listening: socket.socket,
     told: Callable[[str], object],
-    end: Callable[[], bool] = lambda: False,
+    end: Callable[[], Awaitable[object]] = trio.lowlevel.checkpoint,
 ) -> None:
     """Serve until cancelled, from a thread of its own; `told` gets a sentence if the server fails.
 
-    `end` is called once cancelled, and says whether a page is there to be shown the end: it gets a second for that.
+    Once cancelled it serves on until `end` returns.
     """
     server = _Server(dashboard.app(), listening)
     try:
@@ -99,8 +97,8 @@ async def serve(
             told(f"the dashboard ended: {wrong}")
     finally:
         with trio.CancelScope(shield=True):
-            if end() and not server.over.is_set():
-                await trio.sleep(_END_SHOWN_S)
+            if not server.over.is_set():
+                await end()
             server.end()
             await trio.to_thread.run_sync(server.over.wait, _END_WITHIN_S)
 

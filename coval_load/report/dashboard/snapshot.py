@@ -23,8 +23,14 @@ RECENT_S = 10.0
 PLOTTED = (metrics.RESPONSE_LATENCY, metrics.TTFT, metrics.TTFB_AUDIO, metrics.TURN_TIME)
 """The metrics whose distribution is charted."""
 
-WATCHED_WITHIN_S = 3.0
+WATCHED_WITHIN_S = 5.0
 """A page asks once a second; one that has not asked for so long has gone, or sleeps."""
+
+END_SHOWN_S = 1.2
+"""Every page that is open asks within this, unless its machine is busy."""
+
+END_SHOWN_WITHIN_S = 3.0
+_SENT_S = 0.3
 
 _SHORTEST_S = 0.5
 """A last pulse that is shorter gets no point in the charts: what it counted would be a peak a second."""
@@ -105,11 +111,15 @@ class Snapshots:
     _cpu_share: float | None = attrs.field(default=None, init=False)
     _taken_at: float = attrs.field(default=-math.inf, init=False)
     _is_over: bool = attrs.field(default=False, init=False)
+    _end_taken: trio.Event = attrs.field(factory=trio.Event, init=False)
 
-    @property
-    def is_watched(self) -> bool:
-        """Whether a page asks for them, as it does each second."""
-        return trio.current_time() - self._taken_at < WATCHED_WITHIN_S
+    async def show_end(self) -> None:
+        """Wait until pages that are open had the time to ask for the last state, `END_SHOWN_WITHIN_S` at most."""
+        now = trio.current_time()
+        if now - self._taken_at < WATCHED_WITHIN_S:
+            with trio.move_on_after(END_SHOWN_WITHIN_S):
+                await self._end_taken.wait()
+                await trio.sleep_until(max(now + END_SHOWN_S, trio.current_time() + _SENT_S))
 
     def end(self, pulse: Pulse) -> None:
         """Take in the last pulse: the run is over."""
@@ -132,6 +142,8 @@ class Snapshots:
     def take(self) -> Snapshot | None:
         """The run as it was at the last pulse; None before the first."""
         self._taken_at = trio.current_time()
+        if self._is_over:
+            self._end_taken.set()
         if self._pulse is None:
             return None
         recent = SparseHistogram()

@@ -185,9 +185,9 @@ def test_a_page_that_is_open_is_shown_the_end():
         listening = listen(Address.read("0"))
         base = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
-        def end():
+        async def end():
             snapshots.end(pulses.take())
-            return snapshots.is_watched
+            await snapshots.show_end()
 
         async def watch():
             async with httpx.AsyncClient(base_url=base) as client:
