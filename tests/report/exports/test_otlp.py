@@ -2,7 +2,7 @@
 
 import http.server
 import threading
-from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -48,7 +48,7 @@ def test_a_real_collector_gets_what_was_measured(collector, monkeypatch):
     results = Results()
     results.record(metrics.RESPONSE_LATENCY, 0.25)
     exporter = open_exporter(f"http://127.0.0.1:{server.server_port}/v1/metrics")
-    told = push_for(0.0, exporter, results)
+    told = push_for(0, exporter, results)
     exporter.shutdown()
     ((path, headers, request),) = came
     assert (path, headers["x-team"], told) == ("/v1/metrics", "voice", [])
@@ -74,26 +74,41 @@ class Other:
         pass
 
 
-def push_for(seconds, exporter, results=None):
-    told = []
+def push_for(pushes, exporter, results=None):
+    """What is told of so many pushes and the last one; time passes while the other side takes its own."""
+    told, asked, clock, scope = [], [], MockClock(), trio.CancelScope()
+
+    def measure():
+        asked.append(trio.current_time())
+        if len(asked) > pushes:
+            scope.cancel()
+        return measurements(results or Results(), running=0, queued=0)
+
+    async def pass_time():
+        while not scope.cancel_called:
+            clock.jump(1.0)
+            await trio.lowlevel.checkpoint()
 
     async def main():
-        measure = partial(measurements, results or Results(), running=0, queued=0)
-        with trio.move_on_after(seconds):
-            await push(exporter, measure, {"service.name": "x"}, started_ns=1, elapsed_ns=lambda: 1, told=told.append)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pass_time)
+            with scope:
+                pushing = {"started_ns": 1, "elapsed_ns": lambda: 1, "told": told.append}
+                await push(exporter, measure, {"service.name": "x"}, **pushing)
 
-    trio.run(main, clock=MockClock(rate=1000.0))
+    trio.run(main, clock=clock)
+    assert all(later - earlier >= 10 for earlier, later in pairwise(asked[:-1]))
     return told
 
 
 def test_they_are_pushed_each_ten_seconds_and_at_the_end():
     other = Other(fails=False)
-    assert push_for(35.0, other) == []
+    assert push_for(3, other) == []
     assert other.asked == 4
 
 
 def test_one_that_refuses_is_told_of_once_and_at_the_end():
-    told = push_for(35.0, Other(fails=True))
+    told = push_for(3, Other(fails=True))
     assert told == [
         "metrics could not be pushed over OTLP: ConnectionError: refused",
         "metrics could not be pushed over OTLP 4 times",
