@@ -58,14 +58,11 @@ class Serving:
 
     def _open_web(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.web or self.web_address is not None:
-            from coval_load.report.dashboard.page import dashboard_page, sign_in_page
-
-            pages = (dashboard_page(), sign_in_page())
-            opened.web = _listen(self.web_address or WEB, environment, opened, pages)
+            opened.web = _listen(self.web_address or WEB, environment, opened, _pages)
 
     def _open_prometheus(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.prometheus or self.prometheus_address is not None:
-            _listen(self.prometheus_address or PROMETHEUS, environment, opened, None)
+            _listen(self.prometheus_address or PROMETHEUS, environment, opened)
 
     def _open_otlp(self, opened: "Served", environment: Mapping[str, str]) -> None:
         if self.otlp or self.otlp_endpoint is not None:
@@ -120,12 +117,21 @@ def serving_options(command: Callable[..., object]) -> Callable[..., object]:
     return taking
 
 
-def _listen(text: str, environment: Mapping[str, str], opened: Served, pages: Sequence[str] | None) -> str:
+def _pages() -> Sequence[str]:
+    from coval_load.report.dashboard.page import dashboard_page, sign_in_page  # it takes a second to load Bokeh
+
+    return dashboard_page(), sign_in_page()
+
+
+def _listen(
+    text: str, environment: Mapping[str, str], opened: Served, make_pages: Callable[[], Sequence[str]] | None = None
+) -> str:
     from coval_load.report.dashboard.serving import listen
 
     address = Address.read(text)
     access = Access.to(address, environment)
     listening = listen(address)
+    pages = None if make_pages is None else make_pages()
     at = attrs.evolve(address, port=listening.getsockname()[1])
     told = f"http://{at}/" if pages else f"http://{at}/metrics"
     say(sys.stderr, f"{'dashboard' if pages else 'metrics for Prometheus'}: {told}\n")

@@ -216,22 +216,29 @@ class _Run:
             pulses = Pulses(runner, results, services.waiting.longest)
             started = datetime.now(UTC) - timedelta(seconds=trio.current_time() - services.origin)
             live = Live(plan, self.folder, runner, results, pulses, started, heed)
-            for watch in watches:
-                background.start_soon(watch, live)
             background.start_soon(pulses.run)
-            try:
-                await runner.run()
-            finally:
-                self.ended_at = trio.current_time()
-                self.interrupted = heed.interrupted
-            note_limits(plan, runner.held_back, results)
-            note_changes(results)
-            note_cut_off(plan, results, self.interrupted, self.aborted)
-            if faults.count:
-                results.note(
-                    f"{faults.count} faults of coval-load itself: their tracebacks are in {self.folder.fault_file.name}"
-                )
+            # In a nursery of their own: while they end, Ctrl-C is still heeded.
+            async with trio.open_nursery() as watching:
+                for watch in watches:
+                    watching.start_soon(watch, live)
+                try:
+                    await runner.run()
+                finally:
+                    self.ended_at = trio.current_time()
+                    self.interrupted = heed.interrupted
+                self._note(runner, faults)
+                watching.cancel_scope.cancel()
             background.cancel_scope.cancel()
+
+    def _note(self, runner: Runner, faults: FaultLog) -> None:
+        plan, results = self.ensemble.plan, self.results
+        note_limits(plan, runner.held_back, results)
+        note_changes(results)
+        note_cut_off(plan, results, self.interrupted, self.aborted)
+        if faults.count:
+            results.note(
+                f"{faults.count} faults of coval-load itself: their tracebacks are in {self.folder.fault_file.name}"
+            )
 
     def _begin(self, services: Services) -> str:
         """Write `run.json`; returns the id of the run."""

@@ -15,7 +15,7 @@ from coval_load.report.exports.measurements import Family, Histogram
 from coval_load.report.visible import visible
 
 EVERY_S = 10.0
-_LAST_WITHIN_S = 15.0
+_LAST_WITHIN_S = 5.0
 MISSING = "expected the extra otlp for --otlp; got none installed: pip install 'coval-load[otlp]'"
 
 
