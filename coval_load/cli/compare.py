@@ -21,6 +21,7 @@ from coval_load.plans.thresholds import load_thresholds
 from coval_load.report.comparison.comparison import Comparison, all_as_json
 from coval_load.report.comparison.measured import RunMeasured
 from coval_load.report.comparison.text import comparison_text
+from coval_load.report.recovery import damaged
 
 
 @click.command(epilog="Example: coval-load compare coval-runs/before coval-runs/after --html comparison.html")
@@ -36,14 +37,17 @@ def compare(runs: Sequence[Path], everything: bool, written: Sequence[str], html
     """
     if len(runs) < 2:
         raise click.UsageError("expected the folders of two runs or more; got one")
+    stream = sys.stderr if as_json else sys.stdout
     try:
         comparisons = _compared(runs, written)
+        text, found = comparison_text(comparisons, in_colour(stream), everything=everything), all_as_json(comparisons)
     except Faulty as faulty:
         raise click.ClickException("\n".join(map(str, faulty.faults))) from faulty
-    stream = sys.stderr if as_json else sys.stdout
-    say(stream, comparison_text(comparisons, in_colour(stream), everything=everything))
+    except Exception as damage:  # files that somebody sent may have anything in the place of anything
+        raise click.ClickException(str(damaged(" or ".join(map(str, runs)), damage))) from damage
+    say(stream, text)
     if as_json:
-        say(sys.stdout, orjson.dumps(all_as_json(comparisons), option=orjson.OPT_INDENT_2) + b"\n")
+        say(sys.stdout, orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
     if html is not None:
         _write_page(html, comparisons, everything)
     if not all(row["passed"] for one in comparisons for row in one.thresholds):

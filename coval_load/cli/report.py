@@ -16,7 +16,7 @@ from coval_load.engine.thresholds import Threshold, prepare
 from coval_load.faults import Faulty
 from coval_load.plans.baseline import thresholds_of
 from coval_load.plans.ending import judged_thresholds
-from coval_load.report.recovery import Recovered, recover
+from coval_load.report.recovery import Recovered, damaged, recover
 from coval_load.report.summary_text import summary_text
 
 
@@ -45,7 +45,11 @@ def report(folder: Path, as_json: bool, html: Path | None, no_html: bool, export
         raise click.ClickException(str(faulty)) from faulty
     summary = judging.summary(recovered)
     stream = sys.stderr if as_json else sys.stdout
-    say_summary(summary, summary_text(summary, recovered.run, in_colour(stream), str(folder)), as_json=as_json)
+    try:
+        text = summary_text(summary, recovered.run, in_colour(stream), str(folder))
+    except Exception as damage:  # a file that somebody sent may have anything in the place of anything
+        raise click.ClickException(str(damaged(str(folder), damage))) from damage
+    say_summary(summary, text, as_json=as_json)
     is_written = no_html or write_page(folder, summary, recovered.run, as_json=as_json, to=html).is_written
     if not write_exports(folder, summary, recovered.run, exports) or (html is not None and not is_written):
         sys.exit(EXIT_FAULTY)

@@ -172,6 +172,13 @@ def _json(path: Path, has: Mapping[str, type]) -> dict[str, Any]:
     return dict(found)
 
 
+def damaged(where: str, damage: Exception) -> Fault:
+    """What to tell of a run whose `summary.json` or `run.json` is no such thing, as `damage` shows."""
+    got = f"{type(damage).__name__}: {damage}"
+    advice = "remove summary.json to have it made anew from the other files"
+    return Fault("", f"expected summary.json and run.json as docs/results.md has them in {where}; got {got}: {advice}")
+
+
 def _unreadable(path: Path, got: str) -> Fault:
     return Fault("", f"expected {path} of a run; got {got}: give the folder of a run, such as one in coval-runs")
 

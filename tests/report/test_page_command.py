@@ -81,3 +81,21 @@ def test_a_folder_that_is_read_only_is_said_to_be(run, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert f"{run} is read-only" in said
     assert "--html FILE" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "odd"),
+    [
+        ("summary.json", "thresholds", ["<script>"]),
+        ("summary.json", "metrics", {"response_latency": {"count": "many"}}),
+        ("summary.json", "counts", {}),
+        ("summary.json", "over_time", "../../etc/passwd"),
+        ("run.json", "plan", {"load": 1e308}),
+    ],
+)
+def test_a_summary_of_other_types_is_a_fault(run, file, key, odd):
+    held = json.loads((run / file).read_text())
+    (run / file).write_text(json.dumps(held | {key: odd}))
+    result = report(run, "--no-html")
+    assert (result.exit_code, result.stdout) == (1, "")  # click's own code: the command line makes 2 of it
+    assert "expected summary.json and run.json as docs/results.md has them" in result.stderr

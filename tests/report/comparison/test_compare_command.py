@@ -101,3 +101,12 @@ def test_damaged_rows_are_a_fault(runs):
     code, done = compare("before", "after")
     assert code == 1
     assert "expected a row of a simulation in after/simulations.jsonl, row 1" in str(done.exception)
+
+
+@pytest.mark.parametrize("odd", [{"response_latency": {"p50": "fast"}}, {"response_latency": 5}])
+def test_a_summary_of_other_types_is_a_fault(runs, odd):
+    file = runs / "after" / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"metrics": odd}))
+    code, done = compare("before", "after")
+    assert code == 1
+    assert "expected summary.json and run.json as docs/results.md has them in before or after" in str(done.exception)
