@@ -106,19 +106,38 @@ class Distribution:
 
     def percentile(self, percent: float) -> float | None:
         """The value in seconds that `percent` (0 to 100) of all values do not exceed; None without values."""
+        return self.percentiles((percent,))[0]
+
+    def percentiles(self, percents: Sequence[float]) -> list[float | None]:
+        """Several at once, which costs little more than one: some 40 us for most metrics."""
         if not self.count:
-            return None
+            return [None for _ in percents]
+        reached = self._reached()
+        return [self._value(reached, percent) for percent in percents]
+
+    def _value(self, reached: NDArray[np.uint64], percent: float) -> float:
         rank = self._histogram.get_target_count_at_percentile(percent)
-        index = int(np.searchsorted(np.cumsum(self._counts), rank))
-        value = self._histogram.get_value_from_index(index)
+        value = self._histogram.get_value_from_index(int(np.searchsorted(reached, np.uint64(rank))))
         highest: int = self._histogram.get_highest_equivalent_value(value)
         return max(min(highest, self._max_us), self._min_us) / 1e6
+
+    def _reached(self) -> NDArray[np.uint64]:
+        # No further than the highest value: beyond it the sum stays the same, and most metrics use half of the range.
+        return np.cumsum(self._counts[: int(_indices(np.array([self._max_us]))[0]) + 1])
 
     def counts_up_to(self, bounds_s: Sequence[float]) -> list[int]:
         """How many values are at most each of the bounds (seconds); bounds are true to three digits, as values are."""
         self.settle()
         bounds_us = np.clip(np.rint(np.array(bounds_s) * 1e6), 0, HIGHEST_US).astype(np.int64)
-        return [int(count) for count in np.cumsum(self._counts)[_indices(bounds_us)]]
+        reached = self._reached()
+        return [int(count) for count in reached[np.minimum(_indices(bounds_us), reached.size - 1)]]
+
+    def used(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Which buckets have any values, ascending, and how many each has."""
+        self.settle()
+        lowest, highest = _indices(np.array([min(self._min_us, self._max_us), self._max_us]))
+        found = np.flatnonzero(self._counts[lowest : highest + 1]) + lowest
+        return found, self._counts[found]
 
     def mark(self) -> Mark:
         """How it stands now; a copy of its counts, some 200 KB."""
@@ -175,7 +194,7 @@ class Distribution:
             "count": self.count,
             "min": self._min_us / 1e6,
             "mean": round(self._sum_us / self.count / 1e6, 9),
-            **{name: self.percentile(percent) for name, percent in PERCENTILES.items()},
+            **dict(zip(PERCENTILES, self.percentiles((*PERCENTILES.values(),)), strict=True)),
             "max": self._max_us / 1e6,
             "histogram": self._histogram.encode().decode("ascii"),
         }

@@ -39,7 +39,8 @@ class SparseHistogram:
         if not distribution.count:
             return cls()
         lowest, highest = distribution.lowest or 0.0, distribution.highest or 0.0
-        return _sparse(distribution.mark().counts, round(lowest * 1e6), round(highest * 1e6))
+        indices, counts = distribution.used()
+        return cls(indices.astype(np.int32), counts.astype(np.int64), round(lowest * 1e6), round(highest * 1e6))
 
     @classmethod
     def read(cls, entry: Mapping[str, Any] | None) -> "SparseHistogram":
@@ -78,14 +79,7 @@ class SparseHistogram:
 
     def joined(self, other: "SparseHistogram") -> "SparseHistogram":
         """Both together, exactly."""
-        if not other.buckets:
-            return self
-        if not self.buckets:
-            return other
-        indices, place = np.unique(np.concatenate((self._indices, other._indices)), return_inverse=True)
-        counts = np.zeros(len(indices), dtype=np.int64)
-        np.add.at(counts, place, np.concatenate((self._counts, other._counts)))
-        return SparseHistogram(indices, counts, min(self.min_us, other.min_us), max(self.max_us, other.max_us))
+        return together((self, other))
 
     def percentile(self, percent: float) -> float | None:
         """The value in seconds that `percent` (0 to 100) of all values do not exceed; None without values."""
@@ -118,6 +112,17 @@ class SparseHistogram:
             halvings = math.floor(math.log2(100.0 / (100.0 - percent)) + 1e-9) + 1
             percent += 100.0 / (_TICKS_PER_HALF_DISTANCE * 2**halvings)
         return [*points, (100.0, self.max_us / 1e6)]
+
+
+def together(histograms: Iterable[SparseHistogram]) -> SparseHistogram:
+    """All of them as one, exactly."""
+    found = [one for one in histograms if one.buckets]
+    if len(found) <= 1:
+        return found[0] if found else SparseHistogram()
+    indices, place = np.unique(np.concatenate([one._indices for one in found]), return_inverse=True)
+    counts = np.zeros(len(indices), dtype=np.int64)
+    np.add.at(counts, place, np.concatenate([one._counts for one in found]))
+    return SparseHistogram(indices, counts, min(one.min_us for one in found), max(one.max_us for one in found))
 
 
 def _sparse(counts: NDArray[np.uint64], min_us: int, max_us: int) -> SparseHistogram:

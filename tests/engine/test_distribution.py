@@ -97,3 +97,26 @@ def test_an_interval_that_is_put_into_a_used_one_is_as_in_a_new_one(before, afte
     assert (used.count, used.clamped) == (new.count, new.clamped)
     if after:
         assert used.summary() == new.summary()
+
+
+@given(st.lists(microseconds, max_size=50), st.lists(st.floats(0, 100), max_size=5))
+def test_percentiles_taken_together_are_those_taken_alone(values, percents):
+    distribution = filled([value / 1e6 for value in values])
+    assert distribution.percentiles(percents) == [distribution.percentile(percent) for percent in percents]
+
+
+@given(st.lists(microseconds, max_size=50))
+def test_used_buckets_are_all_that_have_a_value(values):
+    distribution = filled([value / 1e6 for value in values])
+    indices, counts = distribution.used()
+    whole = distribution.mark().counts
+    assert dict(zip(indices, counts, strict=True)) == {index: whole[index] for index in whole.nonzero()[0]}
+
+
+def test_many_percentiles_sum_up_the_buckets_once(monkeypatch):
+    distribution = filled([0.1, 0.2])
+    summed = []
+    reached = Distribution._reached
+    monkeypatch.setattr(Distribution, "_reached", lambda self: summed.append(self) or reached(self))
+    distribution.summary()
+    assert len(summed) == 1

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.engine.distribution import Distribution
-from coval_load.report.sparse_histogram import SparseHistogram
+from coval_load.report.sparse_histogram import SparseHistogram, together
 
 SECONDS = st.floats(0, 3600) | st.floats(0, 0.01) | st.sampled_from([0.0, 1e-6, 0.002047, 0.002048, 3600.0])
 VALUES = st.lists(SECONDS, max_size=60)
@@ -26,6 +26,14 @@ def test_percentiles_are_those_of_a_distribution(values, percent):
         assert sparse.count == len(values)
         assert sparse.percentile(percent) == made.percentile(percent)
         assert (sparse.lowest, sparse.highest) == (made.lowest, made.highest)
+
+
+@given(st.lists(VALUES, max_size=5), PERCENTS)
+def test_many_are_joined_at_once_as_one_by_one(parts, percent):
+    joined = together(SparseHistogram.of(distribution(part)) for part in parts)
+    whole = distribution([value for part in parts for value in part])
+    assert joined.percentile(percent) == whole.percentile(percent)
+    assert (joined.count, joined.lowest, joined.highest) == (whole.count, whole.lowest, whole.highest)
 
 
 @given(st.lists(VALUES, min_size=1, max_size=5), PERCENTS)

@@ -14,7 +14,7 @@ from coval_load.engine.runner import Runner
 from coval_load.engine.thresholds import DRIFT, Threshold, judge
 from coval_load.engine.verdict import verdict
 from coval_load.report.course import Course, CoursePoint, columns_of
-from coval_load.report.sparse_histogram import SparseHistogram
+from coval_load.report.sparse_histogram import SparseHistogram, together
 from coval_load.report.visible import visible_json
 
 RECENT_S = 10.0
@@ -52,7 +52,7 @@ class Snapshot:
 
     pulse: Mapping[str, Any]
     whole: Mapping[str, SparseHistogram]
-    recent: SparseHistogram
+    recent: Sequence[SparseHistogram]
     points: Sequence[CoursePoint]
     thresholds: Sequence[Mapping[str, Any]]
     generator: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Snapshot:
             **visible_json(dict(self.pulse)),
             "metrics": self._rows(told=True),
             "others": self._rows(told=False),
-            "recent": _percentiles(self.recent),
+            "recent": _percentiles(together(self.recent)),
             "recent_s": RECENT_S,
             "thresholds": visible_json(list(self.thresholds)),
             "generator": dict(self.generator),
@@ -146,15 +146,12 @@ class Snapshots:
             self._end_taken.set()
         if self._pulse is None:
             return None
-        recent = SparseHistogram()
-        for _, histogram in self._recent:
-            recent = recent.joined(histogram)
         results = self.results
         distributions = results.whole.distributions
         return Snapshot(
             pulse=_told(self._pulse),
             whole={name: SparseHistogram.of(one) for name, one in distributions.items() if one.count},
-            recent=recent,
+            recent=tuple(histogram for _, histogram in self._recent),
             points=tuple(self._course.points),
             thresholds=[self._judged(one) for one in self.thresholds if one.aggregate != DRIFT],
             generator=verdict(results.evidence()),

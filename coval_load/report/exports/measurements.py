@@ -114,11 +114,12 @@ def _distributions(tally: Tally) -> Iterator[Family]:
 
 
 def _percentiles(tally: Tally) -> Family:
+    percents = (*PERCENTILES.values(),)
     numbers = [
         Number({"metric": name, "quantile": f"{percent / 100:g}"}, value)
         for name, distribution in tally.distributions.items()
-        for percent in PERCENTILES.values()
-        if (value := distribution.percentile(percent)) is not None
+        for percent, value in zip(percents, distribution.percentiles(percents), strict=True)
+        if value is not None
     ]
     told = "percentiles over the whole run so far, the same as in summary.json"
     return Family("coval_load.percentile", "gauge", "s", told, numbers)
