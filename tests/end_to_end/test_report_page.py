@@ -176,6 +176,29 @@ def test_a_recording_plays_from_a_turn(browser, run, page):
     assert browser.complaints() == []
 
 
+def test_a_recording_that_was_displaced_has_no_player(browser, tmp_path):
+    folder = make_run(tmp_path / "run", simulations=3, voice=True, recordings=2)
+    gone, there = (row["simulation_output_id"] for row in rows(folder) if row["recording"])
+    (folder / "recordings" / f"{gone}.wav").unlink()
+    summary, described = (json.loads((folder / name).read_text()) for name in ("summary.json", "run.json"))
+    write_report(look_into(folder, summary, described), folder / "report.html")
+    for simulation, players in ((gone, 0), (there, 1)):
+        browser.open_report(folder / "report.html", f"#simulation={simulation}")
+        opened(browser, simulation)
+        assert browser.run("return document.querySelectorAll('.detail audio').length") == players
+
+
+def test_an_open_conversation_makes_its_table_no_wider(browser, run, page):
+    browser.open_report(page, f"#simulation={rows(run)[0]['simulation_output_id']}")
+    opened(browser, rows(run)[0]["simulation_output_id"])
+    assert (
+        browser.run(
+            "const box = document.getElementById('table').parentElement; return box.scrollWidth - box.clientWidth"
+        )
+        == 0
+    )
+
+
 def test_who_spoke_when_is_told_in_words_and_pictures(browser, run, page):
     row = next(one for one in rows(run) if one["outcome"] == "completed")
     browser.open_report(page, f"#simulation={row['simulation_output_id']}")

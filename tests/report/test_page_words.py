@@ -19,7 +19,7 @@ def summary(**more):
         (None, "warn", "did not end"),
         (0, "warn", "not every conversation did"),
         (3, "bad", "No simulation completed"),
-        (98, "bad", "can't be trusted"),
+        (98, "bad", "generator was the bottleneck"),
         (99, "bad", "threshold was crossed"),
         (130, "warn", "interrupted"),
         (77, "bad", "Exit code 77"),
@@ -52,12 +52,12 @@ def test_a_run_that_completed_nothing_is_not_called_trusted():
     assert "no simulation completed" in told.meaning
 
 
-def test_counts_are_shares_of_what_was_due():
+def test_counts_say_what_they_are_shares_of():
     found = {count.name: (count.amount, count.share, count.level) for count in words.counts(summary())}
     assert found == {
-        "completed": (6, "60.0 %", ""),
-        "failed": (3, "30.0 %", "bad"),
-        "dropped": (1, "10.0 %", "warn"),
+        "completed": (6, "66.7 % of those that ended", ""),
+        "failed": (3, "33.3 % of those that ended", "bad"),
+        "dropped": (1, "10.0 % of those due", "warn"),
     }
 
 
@@ -101,6 +101,12 @@ def test_crossed_thresholds_come_first_with_what_came():
         ("c", "nothing was measured for it", False),
         ("a", "0.5 s", False),
     ]
+
+
+def test_errors_are_shares_of_those_that_ended():
+    cut_off = COUNTS | {"started": 9, "completed": 1, "failed": 3, "cancelled": 5}
+    (row,) = tables.error_rows(summary(counts=cut_off, errors={"no_response": 3}))
+    assert (row.amount, row.share) == (3, "75.0 %")
 
 
 def test_groups_are_told_apart_where_there_are_several():

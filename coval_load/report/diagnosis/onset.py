@@ -83,9 +83,9 @@ def _once(found: Stretch, trouble: tuple[float, float], bins: int) -> Onset:
         )
     if found.begin == 0:
         words = f"until {clock(until_s)}"
-        return Onset(
-            f"only {words}: {inside} that began by then, after that {outside}", words, None, until_s, found.gain
-        )
+        often = "most" if found.failed_elsewhere else "only"
+        sentence = f"{often} {words}: {inside} that began first, of those that began later {outside}"
+        return Onset(sentence, words, None, until_s, found.gain)
     words = between(from_s, until_s)
     sentence = f"in a burst {words}: {inside} that were under way or began then, outside of it {outside}"
     return Onset(sentence, words, from_s, until_s, found.gain)

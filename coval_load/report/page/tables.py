@@ -131,7 +131,7 @@ def _group_row(name: str, group: Mapping[str, Any]) -> GroupRow:
 
 @attrs.frozen
 class ErrorRow:
-    """One kind of error: how often, its share of what was due, and its first message."""
+    """One kind of error: how often, its share of those that ended, and its first message."""
 
     kind: str
     amount: int
@@ -141,10 +141,12 @@ class ErrorRow:
 
 def error_rows(summary: Mapping[str, Any]) -> list[ErrorRow]:
     """The most frequent first."""
-    due = summary["counts"][metrics.STARTED] or 1
+    ended = summary["counts"][metrics.COMPLETED] + summary["counts"][metrics.FAILED] or 1
     found = sorted(summary["errors"].items(), key=lambda item: -item[1])
     examples = summary.get("error_examples") or {}
-    return [ErrorRow(kind, amount, percent(min(1.0, amount / due)), examples.get(kind) or "") for kind, amount in found]
+    return [
+        ErrorRow(kind, amount, percent(min(1.0, amount / ended)), examples.get(kind) or "") for kind, amount in found
+    ]
 
 
 def failed_checks(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -19,7 +19,7 @@ _EXITED = {
     1: ("bad", "A fault of coval-load", "exit code 1: coval-load itself failed"),
     2: ("bad", "The run could not begin", "exit code 2: the plan, the agent or the command line is wrong"),
     3: ("bad", "No simulation completed", "exit code 3: not one conversation came to its end"),
-    98: ("bad", "The numbers can't be trusted", "exit code 98: the generator was the bottleneck, not the agent"),
+    98: ("bad", "The generator was the bottleneck", "exit code 98: what went wrong need not have been the agent"),
     99: ("bad", "A threshold was crossed", "exit code 99: the agent did not keep to what the plan asks for"),
     130: ("warn", "The run was interrupted", "exit code 130: somebody stopped it before it was over"),
 }
@@ -44,7 +44,7 @@ class Told:
 
 @attrs.frozen
 class Count:
-    """How many simulations ended in a way; `share` is of those that were due, as people read it."""
+    """How many simulations ended in a way; `share` says of what it is one."""
 
     name: str
     amount: int
@@ -87,15 +87,18 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str
 
 
 def counts(summary: Mapping[str, Any]) -> list[Count]:
-    """How simulations ended; completed and failed ones are always told."""
-    found, due = summary["counts"], summary["counts"][metrics.OFFERED]
+    """How simulations ended; completed and failed ones are always told, with the share that `rate` of thresholds is."""
+    found = summary["counts"]
+    ended = found[metrics.COMPLETED] + found[metrics.FAILED]
     shown = [name for name in _ENDS if found.get(name) or name in (metrics.COMPLETED, metrics.FAILED)]
-    return [_count(name, found.get(name, 0), due) for name in shown]
+    of_ended, of_due = (ended, "of those that ended"), (found[metrics.OFFERED], "of those due")
+    of = {metrics.COMPLETED: of_ended, metrics.FAILED: of_ended}
+    return [_count(name, found.get(name, 0), *of.get(name, of_due)) for name in shown]
 
 
-def _count(name: str, amount: int, due: int) -> Count:
+def _count(name: str, amount: int, whole: int, words: str) -> Count:
     level = _BAD_ENDS.get(name, "") if amount else ""
-    return Count(name.replace("_", " "), amount, percent(amount / due) if due else "", level)
+    return Count(name.replace("_", " "), amount, f"{percent(amount / whole)} {words}" if whole else "", level)
 
 
 def when(run: Mapping[str, Any]) -> str:

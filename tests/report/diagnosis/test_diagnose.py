@@ -77,7 +77,17 @@ def test_what_is_only_at_the_start_stopped():
     one = made.finding(made.looked_at(made.closed(each, 20, 120.0), LATE), "upgrade_refused")
     assert one.title.endswith(", until 15s")
     assert one.from_s is None
-    assert "after that none of" in made.said(one)
+    assert "only until 15s: all " in made.said(one)
+    assert "that began first, of those that began later none of" in made.said(one)
+
+
+def test_what_became_less_did_not_stop():
+    def each(number, began_s, chance):
+        bad = began_s < 10.0 or chance.random() < 0.2
+        return made.failed("upgrade_refused", "connect", None) if bad else made.healthy(number, began_s, chance)
+
+    one = made.finding(made.looked_at(made.closed(each, 20, 120.0), LATE), "upgrade_refused")
+    assert "most until 1" in made.said(one)
     assert "all before the conversation, at connect" in made.said(one)
 
 

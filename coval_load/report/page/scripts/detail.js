@@ -1,7 +1,8 @@
 // What is shown of one conversation when its row is opened: what went wrong first.
 
-function detail(row) {
-  const begins = row.started_at ?? row.scheduled_at, drawn = speech(row), player = recording(row, begins, drawn);
+function detail(row, isRecorded) {
+  const begins = row.started_at ?? row.scheduled_at, drawn = speech(row);
+  const player = isRecorded ? recording(row, begins, drawn) : null; // a slower one may have displaced it
   const parts = [];
   if (row.error) {
     const where = `${row.error.kind} at stage ${row.error.stage}${row.error.turn ? `, turn ${row.error.turn}` : ""}`;

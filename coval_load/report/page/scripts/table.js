@@ -122,7 +122,7 @@ function tableOf(store, told) {
   function detailRow(index) {
     const inside = make("td", { colspan: columns.length }, make("p", { class: "quiet" }, "unpacking …"));
     store.details(index).then(
-      (row) => inside.replaceChildren(row ? detail(row) : leftOut(index)),
+      (row) => inside.replaceChildren(row ? detail(row, store.value("recorded", index)) : leftOut(index)),
       (fault) => inside.replaceChildren(make("p", { class: "wrong" }, `expected details in this file; got ${fault.message}`)));
     return make("tr", { class: "detail" }, inside);
   }
