@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from itertools import pairwise
 
@@ -7,6 +8,8 @@ import trio
 from trio.testing import MockClock
 
 from coval_load.engine.metronome import FRAME_S, Metronome
+
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 
 
 @attrs.define(eq=False)
@@ -48,21 +51,23 @@ def keep_time(script):
     return lateness
 
 
-def test_an_hour_has_180_000_frames_and_no_drift():
+def test_frames_do_not_drift():
+    """An hour of them in the deep profile; ten minutes show what is off by a millionth of a frame just as well."""
     voice = Voice()
+    frames = 180_000 if DEEP else 30_000
 
     async def script(metronome, clock):
         first = metronome.join(voice)
-        await trio.sleep_until(first + 3600 - 0.001)
-        assert len(voice.due) == 180_000
-        for number in (0, 1, 90_000, 179_999):
+        await trio.sleep_until(first + frames * FRAME_S - 0.001)
+        assert len(voice.due) == frames
+        for number in (0, 1, frames // 2, frames - 1):
             assert voice.due[number] == pytest.approx(first + number * FRAME_S, abs=1e-6)
-        assert metronome.frames_sent == 180_000
+        assert metronome.frames_sent == frames
 
     assert max(keep_time(script)) < 1e-6
 
 
-@pytest.mark.parametrize("wait_s", [0.0, 0.0101, 3.33333])
+@pytest.mark.parametrize("wait_s", [0.0, 0.0101, 1.33333])
 def test_the_first_frame_is_due_when_it_was_said_to_be(wait_s):
     async def script(metronome, clock):
         for _ in range(25):

@@ -224,7 +224,7 @@ def test_a_run_without_end_in_sight_takes_fixed_memory():
         return most
 
     peak(100)
-    assert peak(8000) < peak(2000) + 200_000
+    assert peak(4000) < peak(1000) + 100_000
 
 
 # What it is made of
