@@ -56,12 +56,13 @@ class _Table:
 
         rows = self._waiting
         present = frozenset[str]().union(*rows)
-        # Most metrics are measured in no row: what is in none of them is not looked for in each.
+        # Most metrics are measured in no row: what is in none of them is not looked for in each. As one array of
+        # structs, as pyarrow takes rows apart several times faster than Python can.
+        fields = [field for field in self.schema if field.name in present]
+        whole = pa.array(rows, pa.struct(fields))
+        found = {field.name: column for field, column in zip(fields, whole.flatten(), strict=True)}
         columns = [
-            pa.array([row.get(field.name) for row in rows], field.type)
-            if field.name in present
-            else pa.nulls(len(rows), field.type)
-            for field in self.schema
+            found[field.name] if field.name in found else pa.nulls(len(rows), field.type) for field in self.schema
         ]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema))
         self._waiting, self._letters = [], 0
