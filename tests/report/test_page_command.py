@@ -36,6 +36,15 @@ def test_with_json_where_it_is_stands_beside(run):
     assert f"report: {run / 'report.html'}" in result.stderr
 
 
+def test_of_a_long_run_it_is_said_that_this_takes_a_while(run, monkeypatch):
+    assert "looking through" not in report(run).stderr
+    monkeypatch.setattr("coval_load.cli.page.LONG_FROM_BYTES", (run / "simulations.jsonl").stat().st_size)
+    told = report(run, "--json")
+    assert "looking through 0 MB of conversations for the page; Ctrl-C leaves it out" in told.stderr
+    assert "looking" not in told.stdout
+    assert "looking through" not in report(run, "--no-html").stderr
+
+
 def test_it_can_be_written_elsewhere_or_not_at_all(run, tmp_path):
     assert report(run, "--html", tmp_path / "page.html").exit_code == 0
     assert report(run, "--no-html").exit_code == 0
