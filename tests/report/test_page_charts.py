@@ -78,7 +78,14 @@ def test_a_caption_says_the_highest_and_when(charts, chart, said):
 def test_what_was_never_measured_has_no_line(charts):
     text = json.dumps(charts["lateness"].item)
     assert "send_lateness_p99" not in text
+    assert "border for frames" not in text
     assert "loop_lag_p99" in text
+
+
+def test_a_run_in_which_nothing_was_measured_has_the_charts_of_its_load():
+    nothing = {name: [None] * 3 for name in columns_of([])}
+    known = {name: COURSE[name] for name in ("at", "start", "running", "queued", "started_per_s", "ended_per_s")}
+    assert list(items(nothing | known, plots={})) == ["load", "rate", "distribution", "errors"]
 
 
 def test_they_can_be_made_before_there_is_anything():

@@ -71,12 +71,18 @@ def chart_items(
     """
     until_s = max((at for at in columns.get("at", ()) if at is not None), default=0.0)
     over_time = _OverTime(columns, until_s, spans)
-    found = [over_time.load(), over_time.rate(), over_time.latency()]
+    found = [over_time.load(), over_time.rate()]
+    if over_time.may_have(*(f"latency_{name}" for name in _OVER_TIME)):
+        found.append(over_time.latency())
     if percentile_plots:
         found.append(_distribution(percentile_plots))
     if kinds:
         found.append(over_time.errors(kinds))
-    return [*found, over_time.lateness(), over_time.cpu()]
+    if over_time.may_have("send_lateness_p99", "loop_lag_p99"):
+        found.append(over_time.lateness())
+    if over_time.may_have("cpu_share"):
+        found.append(over_time.cpu())
+    return found
 
 
 @attrs.frozen
@@ -102,12 +108,13 @@ class _OverTime:
         return self._item("latency", "Response latency over time", caption, made)
 
     def lateness(self) -> ChartItem:
-        lines = [("send_lateness_p99", "frames", "0.0000 s")]
-        lines += [("loop_lag_p99", "wake-ups", "0.0000 s")]
-        borders = [
-            (verdict.SEND_LATENESS_DEGRADED_S, "border for frames"),
-            (verdict.LOOP_LAG_DEGRADED_S, "border for wake-ups"),
+        told = [
+            ("send_lateness_p99", "frames", verdict.SEND_LATENESS_DEGRADED_S),
+            ("loop_lag_p99", "wake-ups", verdict.LOOP_LAG_DEGRADED_S),
         ]
+        there = [one for one in told if self.may_have(one[0])]  # a border has its line's colour and goes with it
+        lines = [(column, name, "0.0000 s") for column, name, _ in there]
+        borders = [(level, f"border for {name}") for _, name, level in there]
         made = self._lines("seconds", "0.[0000]", lines, borders)
         return self._item("lateness", "The generator: how late (p99)", captions.lateness_caption(self._columns), made)
 
@@ -144,7 +151,7 @@ class _OverTime:
         borders: Sequence[tuple[float, str]] = (),
         dashes: Sequence[str] = _DASHES,
     ) -> figure:
-        lines = [line for line in lines if self._may_have(line[0])]
+        lines = [line for line in lines if self.may_have(line[0])]
         source = named_source("course", ["at", *(column for column, _, _ in lines)])
         made = time_figure(label, self._until_s, unit=unit)
         drawn = [
@@ -159,10 +166,10 @@ class _OverTime:
         finish_legend(made)
         return made
 
-    def _may_have(self, column: str) -> bool:
-        """False where there are points and none of them has it, as frames in a chat."""
-        values = self._columns.get(column, ())
-        return not values or any(value is not None for value in values)
+    def may_have(self, *columns: str) -> bool:
+        """False where there are points and none of them has one of these, as frames in a chat."""
+        found = [self._columns.get(column, ()) for column in columns]
+        return any(not values or any(value is not None for value in values) for values in found)
 
     def _item(self, id_: str, title: str, caption: str, made: figure) -> ChartItem:
         return ChartItem(id_, title, caption, json_item(made))
