@@ -22,6 +22,8 @@ from coval_load.report.dashboard.snapshot import Snapshot, Snapshots
 from coval_load.report.exports.measurements import Family, measurements
 
 _Given = TypeVar("_Given")
+MOST_CONNECTIONS = 64
+"""Of all readers together: the run needs descriptors for its own."""
 _END_WITHIN_S = 1.0
 
 
@@ -131,30 +133,64 @@ class _Server:
                 self._token.run_sync_soon(self._scope.cancel)
 
     async def _serve(self) -> None:
-        from hypercorn.trio import serve as serve_asgi
-
         self._token = trio.lowlevel.current_trio_token()
         if self._ended:
             return
+        gate = Gate(trio.SocketListener(trio.socket.from_stdlib_socket(self.listening)))
         with self._scope:
-            await serve_asgi(self.app, _config(self.listening), shutdown_trigger=trio.sleep_forever)
+            await trio.serve_listeners(partial(gate.pass_to, _answering(self.app)), [gate])
 
 
-def _config(listening: socket.socket) -> Any:
-    from hypercorn.config import Config, Sockets
+@attrs.define(eq=False)
+class Gate(trio.abc.Listener[trio.SocketStream]):
+    """Lets in `room` connections at once; others wait in the system's queue, which takes none of our descriptors."""
 
-    class Listening(Config):
-        def create_sockets(self) -> Sockets:
-            return Sockets([], [listening], [])
+    listener: trio.abc.Listener[trio.SocketStream]
+    room: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MOST_CONNECTIONS))
+
+    async def accept(self) -> trio.SocketStream:
+        """The next connection, once there is room; whoever takes it gives it to `pass_to`."""
+        await self.room.acquire()
+        try:
+            return await self.listener.accept()
+        except BaseException:
+            self.room.release()
+            raise
+
+    async def pass_to(
+        self, answer: Callable[[trio.SocketStream], Awaitable[object]], stream: trio.SocketStream
+    ) -> None:
+        """Have `stream` answered, and let the next one in."""
+        try:
+            await answer(stream)
+        finally:
+            await trio.aclose_forcefully(stream)
+            self.room.release()
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        await self.listener.aclose()
+
+
+def _answering(app: Any) -> Callable[[trio.SocketStream], Awaitable[object]]:
+    from hypercorn.config import Config
+    from hypercorn.trio.tcp_server import TCPServer  # its `serve` lets in everybody
+    from hypercorn.trio.worker_context import WorkerContext
+    from hypercorn.typing import ConnectionState
+    from hypercorn.utils import wrap_app
 
     logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)
-    config = Listening()
-    config.graceful_timeout = 0.5
-    config.keep_alive_timeout = 30
+    config = Config()
+    config.keep_alive_timeout = 5  # hypercorn keeps the place of a reader that left for as long, too
     config.accesslog = None
     config.errorlog = None
     config.include_server_header = False
-    return config
+    wrapped, context = wrap_app(app, config.wsgi_max_body_size, "asgi"), WorkerContext(None)
+
+    async def answer(stream: trio.SocketStream) -> None:
+        await TCPServer(wrapped, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+
+    return answer
 
 
 def run_of(

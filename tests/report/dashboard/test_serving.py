@@ -2,6 +2,7 @@
 
 import socket
 from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from coval_load.engine.scenario import Scenario
 from coval_load.engine.shapes.constant import Constant
 from coval_load.report.dashboard.access import OURS, Access, Address
 from coval_load.report.dashboard.app import Dashboard
-from coval_load.report.dashboard.serving import listen, run_of, serve
+from coval_load.report.dashboard.serving import MOST_CONNECTIONS, listen, run_of, serve
 from coval_load.report.dashboard.snapshot import Snapshots
 from tests.engine.players import Actor, lasting
 
@@ -167,6 +168,27 @@ def test_a_reader_that_stops_reading_does_not_keep_the_run():
     held = []
     beside_a_run(look, page="x" * 3_000_000)
     held[0].close()
+
+
+def descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_readers_leave_the_run_its_descriptors():
+    async def look(client, runner, results):
+        address, before = (client.base_url.host, client.base_url.port), descriptors()
+        for _ in range(MOST_CONNECTIONS + 90):
+            held.append(socket.create_connection(address, 5))
+            await trio.lowlevel.checkpoint()
+        held[0].sendall(b"GET /api/state HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+        assert (await trio.to_thread.run_sync(held[0].recv, 12)).endswith(b"200")
+        ours = descriptors() - before - len(held)
+        assert ours <= MOST_CONNECTIONS + 20  # Trio and the thread have some of their own
+        for one in held:
+            one.close()
+
+    held = []
+    beside_a_run(look)
 
 
 def test_a_port_that_is_taken_is_told():
