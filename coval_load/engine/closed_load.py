@@ -99,8 +99,9 @@ class ClosedLoad:
     def change(self, concurrency: int) -> None:
         """From now on `concurrency` at once; a place that goes away finishes its conversation first."""
         assert self._nursery is not None
-        now = trio.current_time()
-        self._nursery.start_soon(self._take, Step(now - self.began_at, concurrency), now, self._nursery)
+        # At once: of tasks that begin together nobody knows which comes first, and the last change has to hold.
+        before, self._wanted = self._wanted, concurrency
+        self._nursery.start_soon(self._open, before, trio.current_time(), self._nursery)
 
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""
@@ -109,8 +110,11 @@ class ClosedLoad:
             scope.cancel()
 
     async def _take(self, step: Step, due: float, simulations: trio.Nursery) -> None:
-        # Every place below the former number is there already; one above it may still be finishing its last.
         before, self._wanted = self._wanted, step.concurrency
+        await self._open(before, due, simulations)
+
+    async def _open(self, before: int, due: float, simulations: trio.Nursery) -> None:
+        # Every place below the former number is there already; one above it may still be finishing its last.
         for place in range(before, self._wanted):
             if place not in self._places:
                 self._places.add(place)

@@ -197,7 +197,7 @@ class Results:
         self._examples = dict(summary["error_examples"]) | self._examples
         for sentence in summary["notes"]:
             self.note(sentence)
-        self.changes = [*summary.get("changes", []), *self.changes]
+        self.changes = sorted([*summary.get("changes", []), *self.changes], key=lambda change: float(change["at"]))
         self.checks.merge(summary.get("checks", []))
         self.vitals.merge(summary["generator"])
         self.lapses.merge(summary["generator"])

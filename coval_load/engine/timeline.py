@@ -198,9 +198,11 @@ class _Look:
     _ledgers: dict[int, _Ledger] = attrs.field(factory=dict, init=False)
     _scratch: Distribution = attrs.field(factory=Distribution, init=False)
     _vitals: Vitals = attrs.field(init=False)
+    _changes: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._vitals = attrs.evolve(self._results.vitals)
+        self._changes = len(self._results.changes)
         for tally in self._results.tallies():
             self._ledger(tally).start()
 
@@ -219,6 +221,7 @@ class _Look:
         row: dict[str, Any] = {"at": round(at, 6), "seconds": round(at - self.at, 6)}
         row |= {"running": running, "queued": queued}
         self.at = at
+        row |= self._changed()
         generator = self._generator()
         # Counts are all taken at one instant, before the loop gets its first turn.
         (whole,), agents, scenarios, selections = (
@@ -235,6 +238,11 @@ class _Look:
         row["scenarios"] = {name: _of_each(added) for name, _, added in scenarios if added}
         row["selections"] = {name: _of_selection(ledger, added) for name, ledger, added in selections if added}
         return row | {"generator": generator}
+
+    def _changed(self) -> dict[str, Any]:
+        changes = self._results.changes[self._changes :]
+        self._changes += len(changes)
+        return {"changes": changes} if changes else {}
 
     def _all(self) -> Iterable[list[tuple[str, Tally]]]:
         results = self._results

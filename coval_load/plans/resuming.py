@@ -98,7 +98,8 @@ class Earlier:
     def _told(self) -> str:
         times = len(self.run.get("resumed") or ()) + 1
         often = "" if times == 1 else f" {times} times, the last time"
-        return f"the run was resumed{often} after {self.elapsed_s:.0f} s"
+        again = ", with the concurrency of the plan again" if self.summary.get("changes") else ""
+        return f"the run was resumed{often} after {self.elapsed_s:.0f} s{again}"
 
 
 def read_run(folder: Path) -> dict[str, Any]:

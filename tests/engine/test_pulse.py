@@ -1,5 +1,7 @@
 """A run's pulse, in virtual time, and loads that are changed while they go on."""
 
+import random
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -128,6 +130,25 @@ def test_concurrency_is_raised_and_lowered_and_nobody_is_cut_off():
         ]
         with pytest.raises(ValueError, match="goes on"):
             runner.change("default", 2)
+
+    run(main)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_changes_at_once_the_last_one_holds(seed, monkeypatch):
+    monkeypatch.setattr(trio._core._run, "_r", random.Random(seed))  # which task of a batch comes first
+
+    async def main():
+        results = Results()
+
+        async def change(runner):
+            await trio.sleep(1.5)
+            for concurrency in (9, 1, 5, 3):
+                runner.change("default", concurrency)
+
+        taken, _ = await take_pulses(results, 6.5, change)
+        assert taken[-1][0].running == 3
+        assert [one["before"] for one in results.changes] == [2, 9, 1, 5]
 
     run(main)
 

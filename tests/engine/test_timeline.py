@@ -79,6 +79,23 @@ def test_each_row_is_of_its_interval():
     assert (third["metrics"], third["agents"], third["scenarios"]) == ({}, {}, {})
 
 
+def test_changes_of_the_load_stand_in_the_row_of_their_time_and_are_found_again():
+    results = Results()
+
+    async def script():
+        for at in (4.0, 5.0, 17.0):
+            await trio.sleep_until(trio.current_time() + at - (results.changes[-1]["at"] if results.changes else 0.0))
+            results.changes.append({"at": at, "scenario": "calls", "before": 2, "concurrency": int(at)})
+        await trio.sleep(8)
+
+    rows = rows_of(results, script)
+    assert [len(row.get("changes", ())) for row in rows] == [2, 1, 0]
+    again = Results()
+    for row in rows:
+        merge_interval(again, row)
+    assert again.changes == results.changes
+
+
 def test_nothing_of_before_its_start_is_in_a_row():
     results = Results()
     results.account(LABELS).record(metrics.RESPONSE_LATENCY, 1.0)

@@ -1,6 +1,6 @@
 """How many simulations, under which load, in how much time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ def headline(summary: Mapping[str, Any], run: Mapping[str, Any], paint: Paint) -
     colour = "red" if counts[metrics.FAILED] else "green" if counts[metrics.COMPLETED] else "yellow"
     yield paint(", ".join(ended), colour)
     yield from _not_as_due(summary, paint)
-    said = [many(summary["counters"][metrics.TURNS], "turn"), *_load(run["plan"])]
+    said = [many(summary["counters"][metrics.TURNS], "turn"), *_load(run["plan"], summary.get("changes") or ())]
     took = _took(run)
     if took is not None:
         said.append(f"in {clock(took)}")
@@ -42,7 +42,7 @@ def _not_as_due(summary: Mapping[str, Any], paint: Paint) -> Iterator[str]:
         yield from (paint(line, "yellow") if dropped or never else line for line in lines)
 
 
-def _load(plan: Mapping[str, Any]) -> Iterator[str]:
+def _load(plan: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     scenarios = plan.get("scenarios")
     if isinstance(scenarios, list) and len(scenarios) > 1:
         yield many(len(scenarios), "scenario")
@@ -52,7 +52,8 @@ def _load(plan: Mapping[str, Any]) -> Iterator[str]:
         yield _rate(load)
         return
     levels = (load.get("concurrency"), load.get("start"), *(one.get("concurrency") for one in _stages(load)))
-    known = [level for level in levels if level is not None]
+    changed = (change["concurrency"] for change in changes)
+    known = [level for level in (*levels, *changed) if level is not None]
     if known:
         yield f"up to {max(known):,} at once"
 
