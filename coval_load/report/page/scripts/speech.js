@@ -54,7 +54,7 @@ function drawnTurn(turn, x) {
   if (lane === undefined) return [];
   const drawn = [draw("rect", { x: from, y: lane, width: wide, height: THICK, rx: 2, class: turn.role },
     draw("title", {}, `${turn.role === "user" ? "caller" : "agent"}, ${duration(turn.end - turn.start)}: ${(turn.content || "").slice(0, 200)}`))];
-  if (turn.interrupted) drawn.push(...mark(x(turn.end), 116, "⟂", "the caller barged in"));
+  if (turn.interrupted) drawn.push(...mark(x(turn.end), 116, "⟂", "the agent stopped: the caller had barged in"));
   if (turn.interrupted_caller) drawn.push(...mark(from, 116, "⟂", "the agent began while the caller spoke"));
   return drawn;
 }
