@@ -114,7 +114,9 @@ def _tried(option: str, path: Path, write: Callable[[], object]) -> bool:
     try:
         write()
     except Exception as error:  # noqa: BLE001 - a run's results must not be lost over a file beside them
-        say(sys.stderr, f"{option}: expected to write {path}; got: {visible(_reason(error))}\n")
+        lacking = isinstance(error, ModuleNotFoundError)
+        told = _reason(error) if lacking else f"expected to write {path}; got: {_reason(error)}"
+        say(sys.stderr, f"{option}: {visible(told)}\n")
         return False
     return True
 

@@ -47,7 +47,10 @@ def cli() -> None:
     coval-load check agent.json --dial         one conversation, event by event
     coval-load plan plan.yaml                  what a load test will do
     coval-load run --agent agent.json          a load test
+    coval-load run plan.yaml --web             the same, live in a browser
     coval-load soak plan.yaml --duration 8h    the same load overnight
+    coval-load report DIR                      a run's summary and report.html again
+    coval-load compare DIR DIR                 what changed between two runs
     """
 
 

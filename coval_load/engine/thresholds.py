@@ -211,7 +211,7 @@ def _why_not(threshold: Threshold) -> str:
     if threshold.aggregate == DRIFT:
         return f"{expected}no trend of {threshold.name}: the run was too short for one, or its load changed"
     if threshold.aggregate == RATE:
-        return f"{expected}nothing that {threshold.key} is a share of"
+        return f"{expected}no value: there was nothing of which {threshold.key} could be a share"
     return f"{expected}no value: nothing was measured for {threshold.key}"
 
 

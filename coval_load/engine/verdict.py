@@ -159,9 +159,10 @@ def _short_of_cpu(vitals: Vitals) -> Iterator[Finding]:
             f"expected the generator to use at most {CPU_SHARE_DEGRADED:.0%} of a core, got {share:.0%}; {_FEWER}",
         )
     if _deprived(vitals):
+        percent = f"{(vitals.cpu_wait_share or 0.0) * 100:.3g}%"  # 10.2% is not "10%, expected at most 10%"
         yield (
             "degraded",
-            f"others had the CPU for {vitals.cpu_wait_share or 0.0:.0%} of the run while the generator wanted it, "
+            f"others had the CPU for {percent} of the run while the generator wanted it, "
             f"expected at most {CPU_WAIT_DEGRADED:.0%}; {_ROOM}",
         )
     if _throttled(vitals):

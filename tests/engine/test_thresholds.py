@@ -156,7 +156,7 @@ def test_who_was_not_prepared_is_a_fault_of_ours():
         ("response_latency", "p95", 10, "nothing was measured for response_latency"),
         ("response_latency", "mean", 10, "nothing was measured"),
         ("response_latency", "drift", 10, "too short"),
-        ("failed", "rate", 10, "nothing that failed is a share of"),
+        ("failed", "rate", 10, "no value: there was nothing of which failed could be a share"),
         ("failed", "drift", 10, "too short"),
         ("turns", "per_second", 0, "nothing was measured for turns"),
     ],

@@ -71,6 +71,7 @@ def test_a_calm_generator_is_valid():
         (vitals(cpu_s=9.0), "valid", None),
         (vitals(cpu_s=0.5, watched_s=0.5), "valid", None),
         (vitals(cpu_wait_s=1.1), "degraded", "others had the CPU for 11% of the run"),
+        (vitals(cpu_wait_s=1.02), "degraded", "others had the CPU for 10.2% of the run"),
         (vitals(cpu_wait_s=1.0), "valid", None),
         (vitals(cpu_wait_s=0.5, watched_s=0.9), "valid", None),
         (vitals(cpu_wait_s=None, throttled_s=None), "valid", None),

@@ -120,6 +120,8 @@ CERTAINTY = (
 def notes(rows: Sequence[Row], *runs: RunMeasured) -> list[str]:
     """What a reader should know of the comparison, a sentence each."""
     told = []
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        told.append(f"{' and '.join(run.folder.name for run in runs)} are one and the same run")
     guessed = sorted({row.name for row in rows if row.is_guess})
     if guessed:
         told.append(

@@ -4,6 +4,8 @@ Where to is what `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` or `OTEL_EXPORTER_OTLP_EN
 headers and the rest come from the variables that OpenTelemetry's own exporter reads.
 """
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Protocol
@@ -36,14 +38,31 @@ def open_exporter(endpoint: str | None) -> Exporter:
 
     Error handling: ValueError, for people, where the extra is not installed or `endpoint` is no such address.
     """
-    if endpoint is not None and not endpoint.startswith(("http://", "https://")):
+    if endpoint is not None and not re.match(r"https?://[^/?#]", endpoint):
         raise ValueError(f"expected an address such as http://127.0.0.1:4318/v1/metrics; got {endpoint!r}")
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     except ImportError:
         raise ValueError(MISSING) from None
+    library = logging.getLogger("opentelemetry")
+    library.addHandler(_HEARD)
+    library.propagate = False  # else each attempt is a line of several hundred letters across the screen
     exporter: Exporter = OTLPMetricExporter(endpoint=endpoint)
     return exporter
+
+
+class _Heard(logging.Handler):
+    """Keeps why the last attempt failed: that an export failed is all that the exporter returns."""
+
+    reason: str | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Of a message with an address only its end: a token may stand in the address.
+        found = re.search(r"\[Errno -?\d+\] ([\w ]+)|(code: \d+, reason: [\w ]+)", record.getMessage())
+        self.reason = (found[1] or found[2]) if found else self.reason
+
+
+_HEARD = _Heard()
 
 
 async def push(
@@ -84,11 +103,14 @@ async def push(
 
 
 def _export(exporter: Exporter, data: Any) -> str | None:
+    _HEARD.reason = None
     try:
         result = exporter.export(data)
     except Exception as error:  # noqa: BLE001 - whatever a library makes of a broken network, the run goes on
         return f"{type(error).__name__}: {error}"
-    return None if getattr(result, "name", "SUCCESS") == "SUCCESS" else "the other side did not take them"
+    if getattr(result, "name", "SUCCESS") == "SUCCESS":
+        return None
+    return f"the other side did not take them{f' ({_HEARD.reason})' if _HEARD.reason else ''}"
 
 
 def metrics_data(families: Iterable[Family], resource: Mapping[str, str], started_ns: int, now_ns: int) -> Any:

@@ -30,6 +30,11 @@ def test_two_runs(runs):
     assert "response_latency of agent sales" in done.stdout
 
 
+def test_a_run_against_itself_is_told(runs):
+    assert "before and before are one and the same run" in " ".join(compare("before", "before")[1].stdout.split())
+    assert "one and the same run" not in compare("before", "after")[1].stdout
+
+
 def test_more_runs_are_each_held_against_the_first(runs):
     write_run(runs / "killed", conversations(100), killed=True)
     code, done = compare("before", "after", "killed")

@@ -3,7 +3,9 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +116,7 @@ def test_without_turns_in_rows_a_simulation_counts_once():
         low, high = next(row.interval for row in compared(*runs) if row.aggregate == "mean")
         widths[name] = high - low
     assert widths["none"] > widths["rows"]
-    (note,) = words.notes(rows, told, untold)
+    (note,) = words.notes(rows, told, attrs.evolve(untold, folder=Path("another")))
     assert "rows do not tell which values of response_latency belong to one simulation" in note
 
 

@@ -114,6 +114,13 @@ def test_a_run_refuses_parquet_without_pyarrow(tmp_path, monkeypatch):
     assert not write_exports(tmp_path, sample_summary(), sample_run(), Exports(parquet=tmp_path / "tables"))
 
 
+def test_a_run_that_is_over_names_the_extra_that_parquet_takes(tmp_path, made_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    done = invoked("report", str(made_folder), "--no-html", "--parquet", str(tmp_path / "tables"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("--parquet: expected the extra parquet: pip install 'coval-load[parquet]'")
+
+
 def test_a_run_that_is_over_says_what_it_could_not_write_and_goes_on(tmp_path, made_folder, capsys):
     (tmp_path / "taken").touch()
     summary, run = (json.loads((made_folder / f"{name}.json").read_text()) for name in ("summary", "run"))

@@ -1,12 +1,14 @@
 """Metrics are pushed in virtual time, to another side that takes them, refuses them, or hangs."""
 
 import http.server
+import logging
 import threading
 from itertools import pairwise
 
 import pytest
 import trio
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.sdk.metrics.export import MetricExportResult
 from trio.testing import MockClock
 
 from coval_load.engine import metrics
@@ -118,3 +120,36 @@ def test_one_that_refuses_is_told_of_once_and_at_the_end():
 def test_an_address_that_is_none_is_refused():
     with pytest.raises(ValueError, match="expected an address such as http"):
         open_exporter("collector:4317")
+
+
+def test_an_address_without_a_host_is_refused():
+    with pytest.raises(ValueError, match="expected an address such as http"):
+        open_exporter("http://")
+
+
+def test_why_nobody_took_them_is_told_in_a_few_words_and_the_library_says_nothing(collector, monkeypatch):
+    server, _ = collector
+    monkeypatch.setattr(server.RequestHandlerClass, "do_POST", lambda handler: handler.send_error(400))
+    exporter = open_exporter(f"http://127.0.0.1:{server.server_port}/v1/metrics")
+    told = push_for(0, exporter)
+    exporter.shutdown()
+    (note,) = told
+    assert note.endswith("the other side did not take them (code: 400, reason: Bad Request)")
+    assert not logging.getLogger("opentelemetry").propagate
+
+
+class Unreachable(Other):
+    """Says on the way what requests says, and at last that it gave up."""
+
+    def export(self, metrics_data, timeout_millis=0):
+        logger = logging.getLogger("opentelemetry.exporter")
+        reached = "with url: /v1/metrics?key=a-token-of-mine (Caused by E('[Errno 111] Connection refused'))"
+        logger.warning("Transient error %s encountered", reached)
+        logger.error("Failed to export metrics batch due to timeout, max retries or shutdown.")
+        return MetricExportResult.FAILURE
+
+
+def test_an_address_that_nobody_listens_at_is_told_without_the_address():
+    open_exporter("http://127.0.0.1:1/v1/metrics").shutdown()
+    told = push_for(0, Unreachable(fails=True))
+    assert told == ["metrics could not be pushed over OTLP: the other side did not take them (Connection refused)"]
