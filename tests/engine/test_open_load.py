@@ -69,10 +69,21 @@ class Cast:
         return self.actors[-1]
 
 
-def perform(shape, seconds=lambda number: 1.0, *, agents="a", limits=None, beside=None, done=(), elapsed_s=0.0, **out):
+def perform(
+    shape,
+    seconds=lambda number: 1.0,
+    *,
+    agents="a",
+    limits=None,
+    beside=None,
+    done=(),
+    elapsed_s=0.0,
+    queued_at_most=QUEUED_AT_MOST,
+    **out,
+):
     rows, results = [], Results()
     cast = Cast(results, seconds, agents)
-    scenario = Scenario("only", shape, cast, done=frozenset(done))
+    scenario = Scenario("only", shape, cast, done=frozenset(done), queued_at_most=queued_at_most)
     runner = Runner([scenario], Timeouts(**out), limits or {}, results, rows.append, elapsed_s)
 
     async def main():
@@ -134,7 +145,8 @@ def test_those_that_still_wait_at_the_end_never_start():
 
 
 def test_the_queue_is_bounded():
-    runner, _, _ = perform(At((0.0,) * (QUEUED_AT_MOST + 5), duration_s=0.5, most_at_once=1), grace_s=0.5)
+    shape = At((0.0,) * 205, duration_s=0.5, most_at_once=1)
+    runner, _, _ = perform(shape, queued_at_most=200, grace_s=0.5)
     assert runner.results.counted(metrics.DROPPED) == 4
 
 
