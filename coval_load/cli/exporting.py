@@ -20,6 +20,7 @@ from coval_load.engine.run_folder import write_atomically
 from coval_load.faults import Fault, Faulty
 from coval_load.report.diagnosis.finding import Diagnosis
 from coval_load.report.exports import github, hgrm, junit, parquet
+from coval_load.report.kept import Kept
 from coval_load.report.scan import scan
 from coval_load.report.visible import visible
 
@@ -139,7 +140,7 @@ def _write_hgrm(path: Path, _: Path, summary: Mapping[str, Any], __: Mapping[str
 
 
 def _write_parquet(path: Path, folder: Path, _: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-    with parquet.ParquetTables(path, run) as tables:
+    with parquet.ParquetTables(path, run, Kept(folder)) as tables:
         scan(folder, run, [tables])
 
 

@@ -6,7 +6,7 @@ from coval_load.engine import metrics
 from coval_load.report.comparison.measured import RunMeasured
 from coval_load.report.comparison.rows import DISTRIBUTION, Row
 from coval_load.report.summary_parts.text import percent
-from coval_load.report.units import duration, many
+from coval_load.report.units import clock, duration, many
 
 _LASTING = (
     metrics.TURN_TIME,
@@ -86,13 +86,23 @@ def _percents(share: float) -> str:
     return f"{value:,.0f}" if value >= 9.95 else f"{value:.2g}" if value < 0.95 else f"{value:.1f}".removesuffix(".0")
 
 
+_INTERRUPTED = 130
+
+
 def distrust(*runs: RunMeasured) -> list[str]:
-    """Which runs can't be trusted and why, a sentence each."""
+    """Which runs can't be trusted, or were changed or stopped by somebody, a sentence each."""
     told = []
     for run in runs:
         if not run.is_trusted:
             why = "; ".join(run.summary["generator"].get("reasons") or ())
             told.append(f"the numbers of {run.folder.name} can't be trusted{f': {why}' if why else ''}")
+        for change in run.summary.get("changes") or ():
+            told.append(
+                f"in {run.folder.name} the concurrency of scenario {change['scenario']} was changed from "
+                f"{change['before']} to {change['concurrency']} at {clock(change['at'])}"
+            )
+        if run.run.get("exit_code") == _INTERRUPTED:
+            told.append(f"{run.folder.name} was interrupted: it is shorter than its plan says")
     return told
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from coval_load.report.exports.parquet_rows import simulation_row, turn_rows
+from coval_load.report.kept import Kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +95,8 @@ class ParquetTables:
 
     folder: Path
     run: Mapping[str, Any]
+    kept: Kept | None = None
+    """Conversations that have their transcript in a file of their own; None: all have it in their row."""
     _files: ExitStack = attrs.field(factory=ExitStack, init=False)
     _simulations: _Table = attrs.field(init=False)
     _turns: _Table = attrs.field(init=False)
@@ -116,6 +119,7 @@ class ParquetTables:
 
     def add(self, row: Mapping[str, Any], offset: int = 0) -> None:
         """Take in one row; `offset`, where it stands in the file, is not used."""
+        row = row if self.kept is None else self.kept.whole(row)
         started_at = row["started_at"]
         started_utc = None if started_at is None else self._started + timedelta(seconds=started_at)
         simulation = {"run_id": self._run_id, "started_utc": started_utc, **simulation_row(row)}

@@ -90,6 +90,17 @@ def test_the_same_run_has_no_change():
     assert not one.differing
 
 
+def test_a_load_that_was_changed_and_a_run_that_was_stopped_are_told():
+    change = {"at": 17.0, "scenario": "default", "before": 6, "concurrency": 11}
+    before, after = before_and_after()
+    summary = {**after.recovered.summary, "changes": [change]}
+    run = {**after.recovered.run, "exit_code": 130}
+    after = attrs.evolve(after, recovered=attrs.evolve(after.recovered, summary=summary, run=run))
+    text = " ".join(comparison_text([Comparison.of(before, after)], colour=False).split())
+    assert "the concurrency of scenario default was changed from 6 to 11 at 17s" in text
+    assert "was interrupted: it is shorter than its plan says" in text
+
+
 def test_that_a_run_can_not_be_trusted_is_said_before_any_number():
     before, after = before_and_after(generator=INVALID)
     text = comparison_text([Comparison.of(before, after)], colour=False)

@@ -13,6 +13,7 @@ from coval_load.engine.metrics import METRICS
 from coval_load.report.exports import parquet
 from coval_load.report.exports.parquet import ParquetTables
 from coval_load.report.exports.parquet_schemas import SIMULATIONS, TURNS
+from coval_load.report.kept import Kept
 from coval_load.report.scan import scan
 
 TOOL = {"id": "call_1", "name": "lookup_order", "arguments": '{"number": "1207"}'}
@@ -145,3 +146,16 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path, monkeypatch):
     assert not parquet.is_installed()
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'coval-load\[parquet\]'"):
         ParquetTables(tmp_path, sample_run()).__enter__()
+
+
+def test_a_transcript_that_was_kept_beside_its_row_is_there(tmp_path):
+    whole = row(3, transcript=TRANSCRIPT)
+    kept = tmp_path / "run" / "conversations"
+    kept.mkdir(parents=True)
+    (kept / f"{whole['simulation_output_id']}.json").write_text(json.dumps(whole))
+    bare = [row(2) | {"transcript": []}, whole | {"transcript": []}]
+    with ParquetTables(tmp_path / "made", sample_run(), Kept(tmp_path / "run")) as tables:
+        for number, one in enumerate(bare):
+            tables.add(one, number)
+    turns = pq.read_table(tmp_path / "made" / "turns.parquet").to_pylist()
+    assert [turn["simulation_output_id"] for turn in turns] == ["id-3"] * len(TRANSCRIPT)
