@@ -74,10 +74,13 @@ def one_line(text: str) -> str:
     control characters, bidirectional and other invisible format characters (UAX #9), tag characters and lone
     surrogates; but not the joiners that emoji and Persian need, and not the soft hyphen.
     """
-    return _ACTS.sub("\ufffd", " ".join(text.split()))
+    return ACTS.sub("\ufffd", " ".join(text.split()))
 
 
-_ACTS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+ACTS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
+    "\u061c\u200b\u200e\u200f\u2028-\u202e"  # ALM, zero-width space, LRM, RLM, separators, bidi embeddings
+    "\u2060-\u206f\ufeff\ufff9-\ufffb"  # word joiner, bidi isolates and what was deprecated, BOM, annotations
+    "\ud800-\udfff\U000e0000-\U000e007f]"  # lone surrogates, tag characters
 )
+"""A character that acts on a terminal or a page instead of being seen; tab and newline are none of these."""

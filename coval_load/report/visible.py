@@ -3,14 +3,9 @@
 import re
 from typing import Any
 
-_DEEPEST = 100
+from coval_load.json_text import ACTS
 
-_ACTS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\u061c\u200b\u200e\u200f\u2028-\u202e"  # ALM, zero-width space, LRM, RLM, separators, bidi embeddings
-    "\u2060-\u206f\ufeff\ufff9-\ufffb"  # word joiner, bidi isolates and what was deprecated, BOM, annotations
-    "\ud800-\udfff\U000e0000-\U000e007f]"  # lone surrogates, tag characters
-)
+_DEEPEST = 100
 
 
 def visible(text: str) -> str:
@@ -24,7 +19,7 @@ def visible(text: str) -> str:
     whoever writes HTML, Markdown or CSV escapes it as that format asks.
     """
     # Nothing that acts is printable, and most text is; to ask takes a third of the time.
-    return text if text.isprintable() else _ACTS.sub(_picture, text)
+    return text if text.isprintable() else ACTS.sub(_picture, text)
 
 
 def visible_json(value: Any) -> Any:

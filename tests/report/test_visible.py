@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.report.visible import _ACTS as ACTS
+from coval_load.report.visible import ACTS as ACTS
 from coval_load.report.visible import visible, visible_json
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
