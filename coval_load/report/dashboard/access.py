@@ -3,10 +3,13 @@
 import hmac
 import ipaddress
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
-from starlette.datastructures import Headers
-from starlette.requests import Request
+
+if TYPE_CHECKING:  # Starlette takes a while to load, and most runs have no dashboard.
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
 
 COOKIE = "coval-load-token"
 TOKEN_VARIABLE = "COVAL_LOAD_WEB_TOKEN"
@@ -64,7 +67,7 @@ class Access:
             )
         return cls(token)
 
-    def refuses(self, request: Request) -> str | None:
+    def refuses(self, request: "Request") -> str | None:
         """Why a request is not answered; None where it is."""
         if self.token is not None:
             return None if self._has_token(request) else "expected the token"
@@ -72,7 +75,7 @@ class Access:
         host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
         return None if _is_loopback(host.strip("[]")) else "expected a request to a loopback address"
 
-    def refuses_to_act(self, request: Request) -> str | None:
+    def refuses_to_act(self, request: "Request") -> str | None:
         """Why a request that would change something is not heeded; None where it is."""
         refused = self.refuses(request)
         if refused is not None:
@@ -87,11 +90,11 @@ class Access:
         """Whether `text` is the token, in a time that does not tell how much of it is."""
         return self.token is not None and hmac.compare_digest(text.encode(), self.token.encode())
 
-    def _has_token(self, request: Request) -> bool:
+    def _has_token(self, request: "Request") -> bool:
         return self.is_token(request.cookies.get(COOKIE, "")) or self.is_token(_bearer(request.headers))
 
 
-def _bearer(headers: Headers) -> str:
+def _bearer(headers: "Headers") -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 

@@ -1,5 +1,8 @@
 """Who may look, and who may act."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +84,10 @@ def test_what_others_can_reach_takes_a_token():
     with pytest.raises(ValueError, match="expected 16 characters and more") as refused:
         Access.to(own, {"COVAL_LOAD_WEB_TOKEN": "short"})
     assert "short" not in str(refused.value).removeprefix("expected")
+
+
+def test_a_run_without_a_dashboard_does_not_load_its_server():
+    program = (
+        "import sys, coval_load.cli.run; print([name for name in ('starlette', 'hypercorn') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
