@@ -117,7 +117,8 @@ def _lines(progress: Progress, known: set[str]) -> str:
     for kind in progress.errors:
         if kind not in known:
             known.add(kind)
-            lines.append(one_line(visible(f"error {kind}: {progress.messages.get(kind, '')}"), _PLAIN_WIDTH))
+            said = visible(f"error {kind}: {progress.messages.get(kind, '')}")
+            lines.append(one_line(said.replace("##[", "## ["), _PLAIN_WIDTH))  # logs of CI fold and colour by it
     return "\n".join((*lines, render(progress, _PLAIN_WIDTH, colour=False))) + "\n"
 
 

@@ -6,7 +6,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.report.live_line import Progress, render, show_progress
+from coval_load.report.live_line import Progress, _lines, render, show_progress
 
 EARLY = Progress(running=5, queued=0, completed=0, failed=0, elapsed_s=1.2)
 LATE = Progress(
@@ -153,3 +153,10 @@ async def test_a_slow_loop_does_not_make_up_for_lines_it_missed(mock_clock):
     mock_clock.autojump_threshold = 0
     await shown(Terminal(), 10.6, snapshot=snapshot)
     assert [round(at - taken[0], 2) for at in taken] == [0.0, 10.0, 10.25, 10.5]
+
+
+def test_no_word_of_an_agent_folds_the_log_of_a_ci_job():
+    said = "##[group]owned\n::error::owned\n##[error]"
+    line, _ = _lines(attrs.evolve(EARLY, errors={"agent_error": 1}, messages={"agent_error": said}), set()).splitlines()
+    assert line.startswith("error agent_error: ## [group]owned")
+    assert "##[" not in line
