@@ -90,4 +90,4 @@ def test_a_run_without_a_dashboard_does_not_load_its_server():
     program = (
         "import sys, coval_load.cli.run; print([name for name in ('starlette', 'hypercorn') if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"
+    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout == "[]\n"
