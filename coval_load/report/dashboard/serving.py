@@ -39,7 +39,8 @@ def listen(address: Address) -> socket.socket:
     except OSError as error:
         found.close()
         raise ValueError(
-            f"expected to listen on {address}; got: {error.strerror or error}: give another port, as in --web 8081"
+            f"expected to listen on {address}; got: {error.strerror or error}: give another address with "
+            "--web-address or --prometheus-address"
         ) from None
     return found
 
