@@ -194,7 +194,7 @@ def test_readers_leave_the_run_its_descriptors():
 def test_a_port_that_is_taken_is_told():
     with (
         listen(Address.read("0")) as taken,
-        pytest.raises(ValueError, match="expected to listen on 127.* --web-address or"),
+        pytest.raises(ValueError, match=r"on 127.* --web-address or"),
     ):
         listen(Address.read(str(taken.getsockname()[1])))
 
