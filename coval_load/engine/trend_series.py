@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.engine.halving import Halving
 
 POINTS_AT_MOST = 1024
 
@@ -75,44 +76,19 @@ def _asked(names: Iterable[str]) -> frozenset[str]:
 
 
 @attrs.define
-class Series:
-    """Rows of `timeline.jsonl` as points in fixed memory: when `at_most` are there, neighbours are joined in pairs.
+class Series(Halving[Point]):
+    """Rows of `timeline.jsonl` as points in fixed memory.
 
-    From then on each new point takes in twice as many rows. `asked` are the metrics kept beside `response_latency`.
+    `asked` are the metrics kept beside `response_latency`.
     """
 
     asked: frozenset[str] = attrs.field(default=frozenset[str](), converter=_asked)
     at_most: int = attrs.field(default=POINTS_AT_MOST, validator=attrs.validators.ge(2))
-    stride: int = attrs.field(default=1, init=False)
-    """How many rows a point holds."""
-    _full: list[Point] = attrs.field(factory=list, init=False)
-    _filling: Point | None = attrs.field(default=None, init=False)
-    _filled: int = attrs.field(default=0, init=False)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Take in one row; they must come in their order. One of no length is left out."""
-        if row["seconds"] <= 0:
-            return
-        point = self._point(row)
-        self._filling = point if self._filling is None else self._filling.joined(point)
-        self._filled += 1
-        if self._filled >= self.stride:
-            self._full.append(self._filling)
-            self._filling, self._filled = None, 0
-            if len(self._full) >= self.at_most:
-                self._halve()
-
-    @property
-    def points(self) -> list[Point]:
-        """All of them in order; the last one may still be filling."""
-        return [*self._full, self._filling] if self._filling else list(self._full)
-
-    def _halve(self) -> None:
-        # An odd last one goes on filling: it holds half of what a point holds now.
-        odd = self._full.pop() if len(self._full) % 2 else None
-        self._full = [one.joined(other) for one, other in zip(self._full[::2], self._full[1::2], strict=True)]
-        self._filling, self._filled = odd, self.stride if odd else 0
-        self.stride *= 2
+        if row["seconds"] > 0:
+            self.put(self._point(row))
 
     def _point(self, row: Mapping[str, Any]) -> Point:
         counts, measured = row["counts"], row["metrics"]

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from coval_load.engine import metrics
+from coval_load.engine.halving import Halving
 from coval_load.report.sparse_histogram import SparseHistogram
 
 POINTS_AT_MOST = 600
@@ -123,18 +124,10 @@ class CoursePoint:
 
 
 @attrs.define
-class Course:
-    """A run in at most `at_most` points: when they are there, neighbours are joined in pairs.
-
-    From then on each point takes in twice as many. Counts and percentiles stay exact: histograms are added up.
-    """
+class Course(Halving[CoursePoint]):
+    """A run in at most `at_most` points. Counts and percentiles stay exact: histograms are added up."""
 
     at_most: int = attrs.field(default=POINTS_AT_MOST, validator=attrs.validators.ge(2))
-    stride: int = attrs.field(default=1, init=False)
-    """How many of what was added a point holds."""
-    _full: list[CoursePoint] = attrs.field(factory=list, init=False)
-    _filling: CoursePoint | None = attrs.field(default=None, init=False)
-    _filled: int = attrs.field(default=0, init=False)
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """Take in the next row of `timeline.jsonl`; errors as `CoursePoint.read`."""
@@ -142,20 +135,8 @@ class Course:
 
     def add(self, point: CoursePoint) -> None:
         """Take in the next stretch. One of no length is left out."""
-        if point.seconds <= 0:
-            return
-        self._filling = point if self._filling is None else self._filling.joined(point)
-        self._filled += 1
-        if self._filled >= self.stride:
-            self._full.append(self._filling)
-            self._filling, self._filled = None, 0
-            if len(self._full) >= self.at_most:
-                self._halve()
-
-    @property
-    def points(self) -> list[CoursePoint]:
-        """All of them in order; the last one may still be filling."""
-        return [*self._full, self._filling] if self._filling else list(self._full)
+        if point.seconds > 0:
+            self.put(point)
 
     def columns(self) -> dict[str, Column]:
         """A list for each series, all of one length: an entry for each point, in order.
@@ -165,13 +146,6 @@ class Course:
         measured.
         """
         return columns_of(self.points)
-
-    def _halve(self) -> None:
-        # An odd last one goes on filling: it holds half of what a point holds now.
-        odd = self._full.pop() if len(self._full) % 2 else None
-        self._full = [one.joined(other) for one, other in zip(self._full[::2], self._full[1::2], strict=True)]
-        self._filling, self._filled = odd, self.stride if odd else 0
-        self.stride *= 2
 
 
 def columns_of(points: Iterable[CoursePoint]) -> dict[str, Column]:
