@@ -1,11 +1,15 @@
 """A run in a step of a GitHub workflow, with every file that it can be exported to, as a process of its own."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 from command import coval_load
 from in_process import chat_plan, on_the_line
+
+GENERATOR = ("the run can be trusted with care",)
+"""What a machine that is busy with other tests may add."""
 
 
 async def commands(call):
@@ -13,6 +17,17 @@ async def commands(call):
     while True:
         await call.hear()
         await call.say("::error::said by the agent\n##[group]folded")
+
+
+def obeyed(said):
+    """Command and title of what the workflow takes: what stands where commands are not stopped."""
+    lines = iter(said.splitlines())
+    for line in lines:
+        if line.startswith("::stop-commands::"):
+            token = line.removeprefix("::stop-commands::")
+            assert f"::{token}::" in lines  # goes on after it
+        elif line.startswith("::"):
+            yield re.match(r"::(\w+) title=(.*?)::", line).groups()
 
 
 async def test_a_run_in_a_workflow_is_exported_and_the_agent_commands_nothing(tmp_path):
@@ -27,10 +42,7 @@ async def test_a_run_in_a_workflow_is_exported_and_the_agent_commands_nothing(tm
     assert done.exit_code == 99, done.both
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert "::error::said by the agent" in summary["checks"][0]["example"]
-    lines = done.out.splitlines()
-    token = next(line for line in lines if line.startswith("::stop-commands::")).removeprefix("::stop-commands::")
-    after = lines[lines.index(f"::{token}::") + 1 :]
-    assert [line.partition(" ")[0] for line in after if line.startswith("::")] == ["::error", "::warning"]
+    assert [command for command, title in obeyed(done.out) if title not in GENERATOR] == ["notice", "error", "warning"]
     assert "##[" not in done.both
     root = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot()
     assert (root.get("failures"), root.get("errors")) == ("2", "0")
