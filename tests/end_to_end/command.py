@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import trio
+from forked import run_command
 
 COMMAND = Path(sys.executable).with_name("coval-load")
 PATIENCE_S = 60
@@ -39,17 +40,9 @@ def environment(**more):
 
 
 async def coval_load(*arguments, cwd, env=None):
-    """Runs the command to its end."""
+    """Runs the command to its end, in a process that has what the command imports."""
     with trio.fail_after(PATIENCE_S):
-        done = await trio.run_process(
-            [COMMAND, *map(str, arguments)],
-            cwd=cwd,
-            env=environment(**(env or {})),
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-        )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Done(*await run_command([*map(str, arguments)], cwd, environment(**(env or {}))))
 
 
 async def side_by_side(*commands, cwd):

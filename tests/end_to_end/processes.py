@@ -5,8 +5,9 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import trio
+from forked import reference_agent
 
-from coval_load.reference.process import start_reference_agent
+from coval_load.reference.process import START_TIMEOUT_S, _describe
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 """Whether `make test-deep` runs: the same tests, with more of everything."""
@@ -19,13 +20,29 @@ async def agents(folder, arguments):
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
 
         async def start(name, wanted):
-            running[name] = await stack.enter_async_context(start_reference_agent(wanted, folder / name))
+            running[name] = await stack.enter_async_context(forked_agent(wanted, folder / name))
 
         async with trio.open_nursery() as starting:
             for name, wanted in arguments.items():
                 starting.start_soon(start, name, wanted)
         yield running
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def forked_agent(arguments, folder):
+    """As `start_reference_agent`."""
+    folder.mkdir()
+    stamps = folder / "stamps.jsonl"
+    with reference_agent([*arguments, "--json", f"--out={folder}", f"--stamps={stamps}"], folder) as announced:
+        line = b""
+        with trio.fail_after(START_TIMEOUT_S):
+            while not line.endswith(b"\n"):
+                await trio.lowlevel.wait_readable(announced)
+                data = os.read(announced, 65536)
+                assert data, (folder / "stderr.txt").read_text()
+                line += data
+        yield _describe(line, stamps)
 
 
 def plan_for_all(running, folder, turns, **sections):
