@@ -1,54 +1,118 @@
-"""`make test`: the tests in three processes at once. Two mostly wait and measure, the third mostly computes.
+"""`make test`: the tests in several processes at once. Two mostly wait and measure, the others mostly compute.
 
-Those that compute give way (`nice`), so that what is measured at the same time is not late because of them; those that
-hold our clock against an agent's come last, when only these are left.
+Those that compute give way (`nice`), so that what is measured at the same time is not late because of them. Those that
+hold our clock against an agent's come when the others that wait are done, with one beside them that computes; what is
+left then is computed on every core.
 """
 
+import math
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+import trio
 
 ROOT = Path(__file__).parents[1]
 MEASURING = ["tests/end_to_end/test_starved.py", "tests/end_to_end/test_truth.py"]
-WAITING = [*sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/end_to_end").glob("test_*.py"))]
-WAITING = [path for path in [*WAITING, "tests/test_readme.py"] if path not in MEASURING]
+COMPUTING = [["tests/engine"], ["tests/report", "tests/plans"], ["tests/codecs", "tests/agents", "tests/actors"]]
+"""What goes first is what takes long; the last share is whatever is in none of these."""
+SECONDS: Mapping[str, float] = {
+    "test_a2a_conversations": 18,
+    "test_broken_terminal": 14,
+    "test_plan_command": 13,
+    "test_readme": 13,
+    "test_report_page": 13,
+    "test_http_chat_conversations": 12,
+    "test_interrupts": 12,
+    "test_full_disk": 11,
+    "test_commands": 9,
+    "test_resume": 8,
+    "test_live_terminal": 8,
+    "test_added_http_protocol": 8,
+    "test_voice_conversations": 8,
+    "test_reconnects": 7,
+    "test_dashboard": 7,
+    "test_http_cuts": 7,
+    "test_kept_conversations": 7,
+    "test_http_attacks": 6,
+    "test_aligned_recordings": 6,
+    "test_resume_time": 6,
+    "test_resume_whole": 6,
+    "test_misbehaviour": 6,
+    "test_cuts": 5,
+    "test_chat_conversations": 5,
+    "test_resume_refused": 5,
+}
+"""About how long files take that wait long, on a machine of two cores."""
+OTHER_S = 2.0
+GIVES_WAY = ["nice", "-n", "10"] if shutil.which("nice") else []
 
 
-def start(arguments: list[str], before: list[str]) -> subprocess.Popen:
-    """pytest with `arguments`; what it says is kept until it is asked for."""
-    command = [*before, sys.executable, "-m", "pytest", *sys.argv[1:], *arguments]
-    environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+def found(pattern: str) -> list[str]:
+    """Paths from the root of the repository."""
+    return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
 
 
-def main() -> int:
-    """Runs them, prints what each said once it is over; the exit code is 0 only if all have it."""
-    gives_way = ["nice", "-n", "10"] if shutil.which("nice") else []
-    computing = ["tests", "--ignore=tests/end_to_end", "--ignore=tests/test_readme.py"]
-    computing_ones = start(computing, gives_way)
-    running = [computing_ones, start(WAITING[::2], []), start(WAITING[1::2], [])]
-    try:
-        for process in running[1:]:
-            finish(process)
-        running.append(start(MEASURING, []))
-        for process in (running[-1], computing_ones):
-            finish(process)
-    finally:
-        for process in running:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    return max(process.returncode for process in running)
+def waiting_shares(count: int = 2) -> list[list[str]]:
+    """The end-to-end tests but those that measure, in shares that take equally long."""
+    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING}
+    shares: list[list[str]] = [[] for _ in range(count)]
+    for path in sorted(paths, key=lambda path: (-seconds([path]), path)):
+        min(shares, key=seconds).append(path)
+    return [sorted(share) for share in shares]
 
 
-def finish(process: subprocess.Popen) -> None:
-    """Print what it said when it is over."""
-    said, _ = process.communicate()
-    sys.stdout.buffer.write(said)
-    sys.stdout.flush()
+def seconds(paths: Iterable[str]) -> float:
+    return math.fsum(SECONDS.get(Path(path).stem, OTHER_S) for path in paths)
+
+
+def computing_shares() -> list[list[str]]:
+    """Folders and files with all other tests."""
+    taken = {"tests/end_to_end", *(path for share in COMPUTING for path in share)}
+    folders = {str(Path(path).parent) for path in found("tests/*/**/test_*.py")}
+    others = {folder for folder in folders if not any(Path(folder).is_relative_to(path) for path in taken)}
+    return [*COMPUTING, sorted({*others, *found("tests/test_*.py")} - {"tests/test_readme.py"})]
+
+
+class Suite:
+    """What runs at the moment, and whether all went well so far."""
+
+    def __init__(self, to_compute: Sequence[Sequence[str]], options: Sequence[str]) -> None:
+        self.to_compute = list(to_compute)
+        self.options = options
+        self.worst = 0
+
+    async def take(self, paths: Sequence[str], before: Sequence[str] = ()) -> None:
+        """Run pytest, and print what it said once it is over."""
+        environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+        command = [*before, sys.executable, "-m", "pytest", *self.options, *paths]
+        done = await trio.run_process(
+            command, cwd=ROOT, env=environment, check=False, capture_stdout=True, stderr=subprocess.STDOUT
+        )
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.flush()
+        self.worst = max(self.worst, abs(done.returncode))
+
+    async def compute(self) -> None:
+        """One share after the other, as long as there are any."""
+        while self.to_compute:
+            await self.take(self.to_compute.pop(0), GIVES_WAY)
+
+    async def run(self) -> None:
+        """All of it."""
+        async with trio.open_nursery() as computing:
+            computing.start_soon(self.compute)
+            async with trio.open_nursery() as waiting:
+                for share in waiting_shares():
+                    waiting.start_soon(self.take, share)
+            await self.take(MEASURING)
+            computing.start_soon(self.compute)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    suite = Suite(computing_shares(), sys.argv[1:])
+    trio.run(suite.run)
+    sys.exit(suite.worst)
