@@ -71,8 +71,8 @@ def test_addresses_and_the_token_are_as_it_says():
     assert f"a token of {SHORTEST_TOKEN} characters and more" in PAGE
     assert f"export {TOKEN_VARIABLE}=" in PAGE
     assert f"the run waits a second, {END_SHOWN_WITHIN_S:g} at most" in PAGE
-    assert "never longer than 15" in PAGE
-    assert otlp._LAST_WITHIN_S == 15
+    assert "never longer than 5" in PAGE
+    assert otlp._LAST_WITHIN_S == 5
     assert "each ten seconds" in PAGE
     assert otlp.EVERY_S == 10
 

@@ -27,6 +27,7 @@ class Told:
 
     diagnosis: Diagnosis | None = None
     is_written: bool = False
+    is_interrupted: bool = False
 
 
 def write_page(
@@ -54,6 +55,7 @@ def write_page(
     except Exception as error:  # noqa: BLE001 a fault of the page must not cost what was measured
         _warn(path, f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
+        told.is_interrupted = True
         _warn(path, "interrupted")
     else:
         say_told(f"report: {visible(str(path))}\n", stream)

@@ -9,13 +9,13 @@ import attrs
 import click
 
 from coval_load.cli.exporting import Exports, export_options, say_summary, write_exports
-from coval_load.cli.page import write_page
+from coval_load.cli.page import Told, write_page
 from coval_load.cli.preparing import EXIT_FAULTY, in_colour
 from coval_load.engine.results import Results
 from coval_load.engine.thresholds import Threshold, prepare
 from coval_load.faults import Faulty
 from coval_load.plans.baseline import thresholds_of
-from coval_load.plans.ending import judged_thresholds
+from coval_load.plans.ending import EXIT_INTERRUPTED, judged_thresholds
 from coval_load.report.recovery import Recovered, damaged, recover
 from coval_load.report.summary_text import summary_text
 
@@ -50,8 +50,10 @@ def report(folder: Path, as_json: bool, html: Path | None, no_html: bool, export
     except Exception as damage:  # a file that somebody sent may have anything in the place of anything
         raise click.ClickException(str(damaged(str(folder), damage))) from damage
     say_summary(summary, text, as_json=as_json)
-    is_written = no_html or write_page(folder, summary, recovered.run, as_json=as_json, to=html).is_written
-    if not write_exports(folder, summary, recovered.run, exports) or (html is not None and not is_written):
+    told = Told(is_written=True) if no_html else write_page(folder, summary, recovered.run, as_json=as_json, to=html)
+    if told.is_interrupted:
+        sys.exit(EXIT_INTERRUPTED)
+    if not write_exports(folder, summary, recovered.run, exports) or (html is not None and not told.is_written):
         sys.exit(EXIT_FAULTY)
 
 

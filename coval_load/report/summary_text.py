@@ -36,6 +36,6 @@ def summary_text(summary: Mapping[str, Any], run: Mapping[str, Any], colour: boo
 
 
 def diagnosis_text(diagnosis: Diagnosis, colour: bool) -> str:
-    """What went wrong in at most eight lines between empty ones; an empty text where nothing is bad."""
+    """What went wrong in at most fourteen lines between empty ones; an empty text where nothing is bad."""
     lines = list(found(diagnosis, Paint(colour)))
     return "".join(f"{line}\n" for line in ["", *lines, ""]) if lines else ""

@@ -17,6 +17,8 @@ from coval_load.report.course import Course, CoursePoint, columns_of
 from coval_load.report.sparse_histogram import SparseHistogram, together
 from coval_load.report.visible import visible_json
 
+POINTS_AT_MOST = 300
+"""Of the course: each holds the buckets of three histograms, up to some 30 KB, and goes to browsers each second."""
 RECENT_S = 10.0
 """What "now" means for percentiles: of one second there are too few."""
 
@@ -105,7 +107,7 @@ class Snapshots:
     results: Results
     thresholds: Sequence[Threshold]
     is_stopping: Callable[[], bool]
-    _course: Course = attrs.field(factory=Course, init=False)
+    _course: Course = attrs.field(factory=lambda: Course(POINTS_AT_MOST), init=False)
     _recent: list[tuple[float, SparseHistogram]] = attrs.field(factory=list, init=False)
     _pulse: Pulse | None = attrs.field(default=None, init=False)
     _cpu_share: float | None = attrs.field(default=None, init=False)

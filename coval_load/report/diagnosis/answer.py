@@ -19,7 +19,7 @@ def answer(found: Sequence[Finding], latency: Changed | None, census: Census, bl
     of_generator = [one for one in found if one.about == "generator" and one.severity != "good"]
     told = wrong[0].title
     if of_agent and of_generator and any(_is_shared(one, latency, blame) for one in of_agent):
-        return f"Both: {of_agent[0].title}; {of_generator[0].title}"
+        return f"Both the agent and the generator: {of_agent[0].title}; {of_generator[0].title}"
     if wrong[0].about == "run" and len(wrong) > 1:
         told = f"{told}; {wrong[1].title}"
     return f"{_whose(wrong[0])}: {told}"

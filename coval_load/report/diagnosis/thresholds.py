@@ -5,7 +5,8 @@ from typing import Any
 
 from coval_load.engine import metrics
 from coval_load.report.diagnosis.finding import Finding
-from coval_load.report.diagnosis.reading import message, named, rows, text
+from coval_load.report.diagnosis.reading import message, named, number, rows, text
+from coval_load.report.summary_parts.thresholds import came
 
 MOST = 20
 
@@ -21,10 +22,10 @@ def threshold_findings(
     for row in crossed[:MOST]:
         metric = text(row.get("metric"))
         why = _explains(metric, found, checks, latency)
-        sentences = [message(row.get("reason"))]
+        sentences = [_said(row)]
         sentences.append(f"see: {why.title}" if why else "nothing else that stands out in the run explains it")
         yield Finding(
-            about=why.about if why else "agent",
+            about=why.about if why else "agent" if number(row.get("value")) is not None else "run",
             severity="bad",
             title=f"threshold crossed: {named(metric, 36)} {named(row.get('threshold'), 24)}",
             sentences=tuple(sentence for sentence in sentences if sentence),
@@ -34,6 +35,14 @@ def threshold_findings(
             labels=why.labels if why else {},
             simulations=why.simulations if why else (),
         )
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    if number(row.get("value")) is None or not isinstance(row.get("unit"), str) or row.get("baseline") is not None:
+        return message(row.get("reason"))
+    return message(
+        f"expected {text(row.get('threshold'))}; got {came({**row, 'threshold': text(row.get('threshold'))})}"
+    )
 
 
 def _explains(

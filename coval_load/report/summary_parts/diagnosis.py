@@ -8,7 +8,8 @@ from coval_load.report.paint import Paint, one_line
 from coval_load.report.summary_parts.text import WIDTH, wrapped
 
 MOST_FINDINGS = 3
-MOST_LINES = 8
+MOST_LINES = 14
+MOST_LINES_OF_EACH = 3
 
 
 def diagnosis(found: Diagnosis, paint: Paint) -> Iterator[str]:
@@ -22,4 +23,4 @@ def _lines(found: Diagnosis, paint: Paint) -> Iterator[str]:
     for one in [one for one in found.findings if one.severity == "bad"][:MOST_FINDINGS]:
         yield paint(one_line(f"  {one.title}", WIDTH), "red")
         if one.sentences:
-            yield one_line(f"    {one.sentences[0]}", WIDTH)
+            yield from wrapped(one.sentences[0], indent="    ", hanging="    ")[:MOST_LINES_OF_EACH]

@@ -1,5 +1,6 @@
 """Lines of at most 80 columns."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -7,12 +8,15 @@ from coval_load.report.paint import printable
 
 WIDTH = 80
 _CUT = " …"
+_UNIT = re.compile(r"(?<=\b)(\d[\d.,]*) (?=(?:ms|s|%|MB)(?:\W|$))")
+"""A number and its unit, which stand on one line."""
+_TIED = "\u00a0"
 
 
 def wrapped(text: str, indent: str, width: int = WIDTH, *, hanging: str | None = None) -> list[str]:
     """`text` over as many lines as it takes, 20 at most; `hanging` indents all but the first."""
-    return textwrap.wrap(
-        printable(text),
+    lines = textwrap.wrap(
+        _UNIT.sub(f"\\1{_TIED}", printable(text)),
         width,
         initial_indent=indent,
         subsequent_indent=indent if hanging is None else hanging,
@@ -20,6 +24,7 @@ def wrapped(text: str, indent: str, width: int = WIDTH, *, hanging: str | None =
         max_lines=20,
         placeholder=_CUT,
     )
+    return [line.replace(_TIED, " ") for line in lines]
 
 
 def without_middle(text: str, indent: str, lines_at_most: int) -> list[str]:

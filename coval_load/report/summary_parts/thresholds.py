@@ -37,12 +37,13 @@ def thresholds(rows: Sequence[Mapping[str, Any]], paint: Paint) -> Iterator[str]
 def _lines(row: Mapping[str, Any], paint: Paint) -> Iterator[str]:
     word, colour = _WORDS[bool(row["passed"])]
     stopped = " (stopped the run)" if row.get("aborted") else ""
-    text = f"{row['metric']} {row['threshold']}: {_came(row)}{stopped}"
+    text = f"{row['metric']} {row['threshold']}: {came(row)}{stopped}"
     for number, line in enumerate(wrapped(text, indent=" " * 8, hanging=_HANGING)):
         yield line if number else f"{paint(word, colour)} {line.lstrip()}"
 
 
-def _came(row: Mapping[str, Any]) -> str:
+def came(row: Mapping[str, Any]) -> str:
+    """What was measured for a threshold, in the unit that its limit has, or why nothing was."""
     baseline = row.get("baseline")
     if row["value"] is None:
         reason = str(row.get("reason") or "nothing was measured for it")

@@ -1,7 +1,7 @@
 """From a run that goes on to what the screen shows of it."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 import trio
@@ -14,6 +14,7 @@ from coval_load.engine.runner import Runner
 from coval_load.engine.thresholds import COUNT, DRIFT, Judged, Threshold, judge
 from coval_load.engine.verdict import verdict
 from coval_load.report.sparse_histogram import SparseHistogram
+from coval_load.report.summary_parts.thresholds import came
 from coval_load.report.terminal.history import LATELY_S, Course, Sliding
 from coval_load.report.terminal.snapshot import (
     ErrorNow,
@@ -147,7 +148,7 @@ class Gathering:
             latency_now=self._of_late(metrics.RESPONSE_LATENCY),
             latencies=tuple(latencies),
             generator=generator,
-            errors=_errors(pulse) if pulse else (),
+            errors=_errors(pulse, results.whole.errors) if pulse else (),
             waiting=_waiting(pulse) if pulse else None,
             thresholds=tuple(sorted(thresholds, key=lambda one: one.word != "crossed")),
             folder=subject.folder,
@@ -186,7 +187,7 @@ class Gathering:
             str(results.clean(threshold.key)),
             str(results.clean(threshold.text)),
             _word(judged),
-            str(results.clean(judged.reason)),
+            str(results.clean(came(judged.row()))),
             threshold.abort_on_fail,
         )
 
@@ -223,12 +224,14 @@ def _quantiles(values: SparseHistogram) -> Quantiles:
     return Quantiles(values.count, p50, p95, p99, values.highest)
 
 
-def _errors(pulse: Pulse) -> tuple[ErrorNow, ...]:
+def _errors(pulse: Pulse, errors: Mapping[str, int]) -> tuple[ErrorNow, ...]:
+    """Counted at the same instant as simulations are; messages as of the last pulse."""
+
     def error(kind: str, count: int) -> ErrorNow:
         latest = pulse.latest_errors.get(kind)
         return ErrorNow(kind, count, kind in pulse.errors_added, latest.message if latest else "")
 
-    by_count = sorted(pulse.errors.items(), key=lambda item: (-item[1], item[0]))
+    by_count = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
     return tuple(error(kind, count) for kind, count in by_count)
 
 

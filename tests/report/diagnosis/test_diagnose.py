@@ -213,7 +213,7 @@ def test_what_an_agent_says_can_not_act():
 @pytest.mark.parametrize(
     ("kind", "words", "answer"),
     [
-        ("no_response", "agent and generator can't be told apart there", "Both: "),
+        ("no_response", "agent and generator can't be told apart there", "Both the agent and the generator: "),
         ("rate_limited", "which does not bring about errors of this kind", "It was the agent: "),
     ],
 )
@@ -230,7 +230,9 @@ def test_errors_while_the_generator_fell_behind(kind, words, answer):
     assert found.answer.startswith(answer)
 
 
-@pytest.mark.parametrize(("response_s", "answer"), [(30.0, "It was the agent: "), (2.0, "Both: ")])
+@pytest.mark.parametrize(
+    ("response_s", "answer"), [(30.0, "It was the agent: "), (2.0, "Both the agent and the generator: ")]
+)
 def test_a_wait_is_held_against_how_late_the_generator_was(response_s, answer):
     def each(number, began_s, chance):
         return made.failed("no_response") if began_s >= 60.0 else made.healthy(number, began_s, chance)

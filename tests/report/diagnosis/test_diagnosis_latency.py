@@ -115,7 +115,7 @@ def test_in_part_of_the_time_it_is_both():
     one = made.finding(found, "response latency")
     assert one.about == "agent"
     assert "can't be told apart" in made.said(one)
-    assert found.answer.startswith("Both: response latency")
+    assert found.answer.startswith("Both the agent and the generator: response latency")
 
 
 def test_without_a_timeline_the_whole_run_is_judged():
