@@ -11,6 +11,7 @@ import orjson
 from coval_load.cli.output import say
 from coval_load.cli.parameters import FOLDER
 from coval_load.cli.preparing import EXIT_FAULTY, in_colour
+from coval_load.cli.waiting import say_how_much
 from coval_load.engine.run_folder import write_atomically
 from coval_load.engine.thresholds import Threshold, judge_value
 from coval_load.faults import Fault, Faulty
@@ -58,6 +59,8 @@ def _compared(folders: Sequence[Path], written: Sequence[str]) -> list[Compariso
     first, *others = (_Read(folder) for folder in folders)
     thresholds = _thresholds(written, first)
     judged = [_judged(one, thresholds) for one in others]
+    for one in (first, *others):
+        say_how_much(one.folder, "the comparison")
     before = first.measured()
     return [Comparison.of(before, one.measured(), rows) for one, rows in zip(others, judged, strict=True)]
 

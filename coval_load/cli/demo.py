@@ -45,7 +45,7 @@ async def _demo(model_type: str, concurrency: int, duration: float | None, as_js
             concurrency=concurrency,
             simulations=None if duration else concurrency,
             duration_s=duration,
-            sections={"name": "demo", "limits": {"per_agent": concurrency}, "record": {"timeline": "1s"}},
+            sections={"name": "demo", "limits": {"per_agent": 10 * concurrency}, "record": {"timeline": "1s"}},
         )
         ensemble = prepare(agent.plan_file, overrides)
         folder = open_folder(None, ensemble.plan.name)

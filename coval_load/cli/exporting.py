@@ -16,6 +16,7 @@ import orjson
 from coval_load.cli.output import say
 from coval_load.cli.parameters import FOLDER
 from coval_load.cli.preparing import refuse
+from coval_load.cli.waiting import say_how_much
 from coval_load.engine.run_folder import write_atomically
 from coval_load.faults import Fault, Faulty
 from coval_load.report.diagnosis.finding import Diagnosis
@@ -129,6 +130,7 @@ def _reason(error: Exception) -> str:
 
 
 def _write_junit(path: Path, folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    say_how_much(folder, "--junit")
     cases = junit.TestCases()
     scan(folder, run, [cases])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,6 +142,7 @@ def _write_hgrm(path: Path, _: Path, summary: Mapping[str, Any], __: Mapping[str
 
 
 def _write_parquet(path: Path, folder: Path, _: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    say_how_much(folder, "--parquet")
     with parquet.ParquetTables(path, run, Kept(folder)) as tables:
         scan(folder, run, [tables])
 

@@ -11,14 +11,11 @@ import attrs
 from coval_load.cli.exporting import say_told
 from coval_load.cli.output import say
 from coval_load.cli.preparing import in_colour
+from coval_load.cli.waiting import say_how_much
 from coval_load.faults import Faulty
 from coval_load.report.diagnosis.finding import Diagnosis
-from coval_load.report.scan import ROWS_FILE
 from coval_load.report.summary_text import diagnosis_text
 from coval_load.report.visible import visible
-
-LONG_FROM_BYTES = 200_000_000
-"""Of `simulations.jsonl`: to look through so much takes 5 s or more, which nobody should have to wonder about."""
 
 
 @attrs.define
@@ -43,7 +40,7 @@ def write_page(
         # Bokeh, Jinja2 and scipy take a second to load: nobody should wait for them who writes no page.
         from coval_load.report.page.page import look_into, write_report
 
-        _say_how_much(folder)
+        say_how_much(folder, "the page; Ctrl-C leaves it out")
         found = look_into(folder, summary, run)
         told.diagnosis = found.diagnosis
         say_told(diagnosis_text(found.diagnosis, in_colour(stream)), stream)
@@ -61,13 +58,6 @@ def write_page(
         say_told(f"report: {visible(str(path))}\n", stream)
         told.is_written = True
     return told
-
-
-def _say_how_much(folder: Path) -> None:
-    file = folder / ROWS_FILE
-    size = file.stat().st_size if file.exists() else 0
-    if size >= LONG_FROM_BYTES:
-        say(sys.stderr, f"looking through {size / 1e6:,.0f} MB of conversations for the page; Ctrl-C leaves it out\n")
 
 
 def _warn(path: Path, why: str) -> None:

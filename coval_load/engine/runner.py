@@ -7,6 +7,8 @@ from typing import Any
 import attrs
 import trio
 
+from coval_load.engine import resources
+from coval_load.engine.before_start import RESERVE
 from coval_load.engine.closed_load import ClosedLoad
 from coval_load.engine.open_load import OpenLoad
 from coval_load.engine.outcome import Stage
@@ -90,12 +92,14 @@ class Runner:
     def change(self, scenario: str, concurrency: int) -> None:
         """From now on `concurrency` at once in a scenario that is one of `changeable`; what runs is never cut off.
 
-        Error handling: ValueError where it is none of them, or `concurrency` is not within 1 and `MOST_AT_ONCE`.
+        Error handling: ValueError where it is none of them, or `concurrency` is more than agents' limits let run at
+        once, than this process may open connections, or than `MOST_AT_ONCE`.
         """
         if scenario not in self.changeable:
             raise ValueError(f"expected a scenario that holds a constant concurrency and goes on; got {scenario!r}")
-        if not 1 <= concurrency <= MOST_AT_ONCE:
-            raise ValueError(f"expected a concurrency of 1 to {MOST_AT_ONCE:,}; got {concurrency:,}")
+        most, why = self._most_at_once()
+        if not 1 <= concurrency <= most:
+            raise ValueError(f"expected a concurrency of 1 to {most:,}{why}; got {concurrency:,}")
         before = self.wanted(scenario)
         for part in self._parts:
             if part.scenario.name == scenario:
@@ -103,6 +107,15 @@ class Runner:
         at = round(trio.current_time() - self.started_at, 6)
         name = self.results.clean(scenario)
         self.results.changes.append({"at": at, "scenario": name, "before": before, "concurrency": concurrency})
+
+    def _most_at_once(self) -> tuple[int, str]:
+        limits = [limit for limit in self.limits.values() if limit is not None]
+        if limits and len(limits) == len(self.limits) and sum(limits) < MOST_AT_ONCE:
+            return sum(limits), ", as more would only wait for limits.per_agent"
+        descriptors = resources.descriptor_limits()[1]
+        if descriptors is not None and descriptors - RESERVE < MOST_AT_ONCE:
+            return max(descriptors - RESERVE, 1), ", as each takes a file descriptor (ulimit -n)"
+        return MOST_AT_ONCE, ""
 
     def stop(self) -> None:
         """No new simulations; the running ones have the grace period to finish."""

@@ -37,10 +37,12 @@ def nobody():
     return None
 
 
-async def take_pulses(results, seconds, act, waiting=nobody, shape=None):
+async def take_pulses(results, seconds, act, waiting=nobody, shape=None, limits=None):
     """Pulses of a run of `seconds`; `act(runner)` runs beside it."""
     shape = shape or Constant(2, seconds)
-    runner = Runner([Scenario("default", shape, Cast(results))], Timeouts(grace_s=5), {}, results, lambda row: None)
+    runner = Runner(
+        [Scenario("default", shape, Cast(results))], Timeouts(grace_s=5), limits or {}, results, lambda row: None
+    )
     pulses, taken = Pulses(runner, results, waiting), []
     pulses.feel(lambda pulse: taken.append((pulse, {name: new.count for name, new in pulse.added.items()})))
     async with trio.open_nursery() as background:
@@ -158,7 +160,7 @@ def test_odd_concurrencies_are_refused(concurrency):
     async def main():
         async def change(runner):
             await trio.sleep(0.5)
-            with pytest.raises(ValueError, match="expected a concurrency of 1 to 100,000"):
+            with pytest.raises(ValueError, match="expected a concurrency of 1 to "):
                 runner.change("default", concurrency)
 
         await take_pulses(Results(), 1.5, change)
@@ -175,5 +177,18 @@ def test_a_ramp_is_not_changed():
                 runner.change("default", 2)
 
         await take_pulses(Results(), 1.5, change, shape=Ramp((RampStage(1.5, 3),), 1))
+
+    run(main)
+
+
+def test_more_than_the_agents_limit_is_refused():
+    async def main():
+        async def change(runner):
+            await trio.sleep(0.5)
+            runner.change("default", 3)
+            with pytest.raises(ValueError, match=r"1 to 3, as more would only wait for limits\.per_agent; got 4"):
+                runner.change("default", 4)
+
+        await take_pulses(Results(), 1.5, change, limits={"a": 3})
 
     run(main)

@@ -38,7 +38,7 @@ def test_with_json_where_it_is_stands_beside(run):
 
 def test_of_a_long_run_it_is_said_that_this_takes_a_while(run, monkeypatch):
     assert "looking through" not in report(run).stderr
-    monkeypatch.setattr("coval_load.cli.page.LONG_FROM_BYTES", (run / "simulations.jsonl").stat().st_size)
+    monkeypatch.setattr("coval_load.cli.waiting.LONG_FROM_BYTES", (run / "simulations.jsonl").stat().st_size)
     told = report(run, "--json")
     assert "looking through 0 MB of conversations for the page; Ctrl-C leaves it out" in told.stderr
     assert "looking" not in told.stdout
