@@ -34,7 +34,8 @@ async def test_nobody_there_to_read_it(monkeypatch):
     async with trio.open_nursery() as nursery:
         interrupts = await nursery.start(heed_interrupts, runner)
         signal.raise_signal(signal.SIGHUP)
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        while not runner.told:
+            await trio.lowlevel.checkpoint()
         assert (interrupts.interrupted, runner.told) == (True, ["stop"])
         nursery.cancel_scope.cancel()
 
