@@ -1,5 +1,6 @@
 """A run's pulse: once a second how it stands, for whoever watches it while it goes on."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -140,7 +141,8 @@ class Pulses:
         """What an earlier process of the same run left is no news."""
         whole = self.results.whole
         self._counts, self._errors = dict(whole.counts), dict(whole.errors)
-        self._at_s = trio.current_time() - self.runner.started_at
+        began_at = self.runner.started_at
+        self._at_s = 0.0 if math.isnan(began_at) else trio.current_time() - began_at  # it may be about to begin
         self._shares()
         for name in FELT:
             self._added(name)
