@@ -17,8 +17,13 @@ import trio
 
 ROOT = Path(__file__).parents[1]
 MEASURING = ["tests/end_to_end/test_starved.py", "tests/end_to_end/test_truth.py"]
-COMPUTING = [["tests/engine"], ["tests/report", "tests/plans"], ["tests/codecs", "tests/agents", "tests/actors"]]
-"""What goes first is what takes long; the last share is whatever is in none of these."""
+COMPUTING = [
+    ["tests/engine"],
+    ["tests/report", "tests/plans"],
+    ["tests/codecs", "tests/agents", "tests/actors"],
+    ["tests/reference"],
+]
+"""What takes long goes first; the last share is whatever is in none of these."""
 SECONDS: Mapping[str, float] = {
     "test_a2a_conversations": 18,
     "test_broken_terminal": 14,
