@@ -24,6 +24,8 @@ POINTS_AT_LEAST = 2
 """Of the run's course, for charts: fewer make no line, and who ran for seconds should not wait for Bokeh."""
 _SCRIPTS = ("text.js", "store.js", "speech.js", "detail.js", "table.js", "start.js")
 _KINDS_AT_MOST = 16
+_APART = 0.03
+"""Of the run: as wide as a number that stands beside a stretch's edge."""
 
 
 @attrs.frozen
@@ -99,13 +101,19 @@ def _charts(contents: Contents, diagnosis: Diagnosis) -> "list[ChartItem]":
 
 
 def _spans(diagnosis: Diagnosis, end_s: float) -> list[tuple[float, float, str]]:
-    """The stretches that findings are about, each once, with the numbers of these."""
-    found: dict[tuple[float, float], list[str]] = {}
+    """The stretches that findings are about, with the numbers of these; those that a chart can't part are one."""
+    found: list[tuple[float, float, list[int]]] = []
     for number, finding in enumerate(diagnosis.findings, start=1):
-        if finding.from_s is not None and finding.severity != "good":
-            until_s = end_s if finding.until_s is None else finding.until_s
-            found.setdefault((finding.from_s, until_s), []).append(str(number))
-    return [(begins, ends, ", ".join(numbers)) for (begins, ends), numbers in found.items()]
+        if finding.from_s is None or finding.severity == "good":
+            continue
+        begins, ends = finding.from_s, end_s if finding.until_s is None else finding.until_s
+        for other_begins, other_ends, numbers in found:
+            if max(abs(begins - other_begins), abs(ends - other_ends)) < _APART * end_s:
+                numbers.append(number)
+                break
+        else:
+            found.append((begins, ends, [number]))
+    return [(begins, ends, ", ".join(map(str, numbers))) for begins, ends, numbers in found]
 
 
 def _chart_data(contents: Contents, charts: "Sequence[ChartItem]") -> dict[str, Any]:
