@@ -140,6 +140,18 @@ def test_it_can_be_used_by_keyboard_alone(browser, run, page):
     assert browser.text("#shown").startswith("1 of 150")
 
 
+def test_charts_are_no_stops_on_the_way(browser, page):
+    browser.open_report(page)
+    browser.wait("return performance.getEntriesByName('charts shown').length > 0")
+    stops = """
+        const within = (root) => [...root.querySelectorAll("*")].flatMap(
+            (one) => [...(one.tabIndex >= 0 ? [one] : []), ...(one.shadowRoot ? within(one.shadowRoot) : [])]);
+        return [...document.querySelectorAll(".plot")].flatMap((plot) => within(plot)).length === 0;
+    """
+    browser.wait(stops)
+    assert browser.run("return document.querySelectorAll('.plot > *').length > 0")
+
+
 def test_words_of_a_transcript_are_found(browser, run, page):
     browser.open_report(page)
     row = next(row for row in rows(run) if row["outcome"] == "completed")

@@ -65,6 +65,14 @@ function link(plot) {
   });
 }
 
+// What a chart shows its caption says: its tools are for pointers, and no thirty stops on the way to the table.
+function passOver(element) {
+  for (const one of element.querySelectorAll("*")) {
+    if (one.tabIndex >= 0) one.tabIndex = -1;
+    if (one.shadowRoot) passOver(one.shadowRoot);
+  }
+}
+
 async function drawOne(id, item) {
   const views = await Bokeh.embed.embed_item(item, `plot-${id}`);
   const plot = views.roots[0].model;
@@ -72,6 +80,7 @@ async function drawOne(id, item) {
   fill(plot);
   paint(plot);
   link(plot);
+  setTimeout(() => passOver(document.getElementById(`plot-${id}`)), 200);
 }
 
 async function drawAll() {
