@@ -8,6 +8,7 @@ import pytest
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.codecs.events import ReplyPending, TextChunkReceived, TextReceived, ToolCallReceived, Violation
 from coval_load.testing import HttpExample, check_http_dialect
+from coval_load.testing.arbitrary import as_read
 
 URL = "https://agent.example/say"
 
@@ -59,7 +60,7 @@ class Plain:
         return HttpRequest("POST", URL, (("Content-Type", "application/json"),), json.dumps(body).encode())
 
     def say(self, text, timestamp):
-        return self.request(text.encode(errors="replace").decode())
+        return self.request(as_read(text))
 
     def give_results(self, results, timestamp):
         return self.request([result.content for result in results])

@@ -15,6 +15,7 @@ from coval_load.codecs.events import ConversationEnded, ReplyPending, TextReceiv
 from coval_load.faults import Faulty
 from coval_load.limits import Secret
 from coval_load.testing import HttpExample, check_http_dialect
+from coval_load.testing.arbitrary import as_read
 
 SMS = "MODEL_TYPE_SMS"
 
@@ -44,7 +45,7 @@ class Letters:
         return None if answer == b"welcome" else f"expected welcome; got {answer!r}"
 
     def request(self, body):
-        return HttpRequest("POST", self.form.chat_endpoint, self.form.headers, body.encode(errors="replace"))
+        return HttpRequest("POST", self.form.chat_endpoint, self.form.headers, as_read(body).encode())
 
     def say(self, text, timestamp):
         return self.request(f"{self.greeting}|{len(self.heard_so_far)}|{text}")
