@@ -13,7 +13,8 @@ from coval_load.actors.http_reply import Reply
 from coval_load.actors.persona import Persona, Say, TestCase
 from coval_load.actors.simulation import Simulation
 from coval_load.actors.transcript import Entry
-from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest, ToolResult
+from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.encoding import as_text
 from coval_load.codecs.events import ToolCallReceived
 from coval_load.codecs.templates import TemplateError

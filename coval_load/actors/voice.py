@@ -181,8 +181,8 @@ class VoiceConversation:
         return Taken(anchor, start, late)
 
     def _show(self, show: Show, link: Link, *, barge_in: bool) -> Taken:
-        message = self.dialect.media(show.name, show.mime_type, show.data)
-        link.send_nowait(message.payload, message.is_text)
+        for message in self.dialect.media(show.name, show.mime_type, show.data):
+            link.send_nowait(message.payload, message.is_text)
         sent_at = trio.current_time()
         self.simulation.tell("the caller sent an image", f"{show.name}, {len(show.data)} bytes")
         self.simulation.transcript.add(Entry("user", show.name, sent_at, sent_at, kind="media"))

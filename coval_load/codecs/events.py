@@ -59,11 +59,22 @@ class ToolCallReceived:
 
 
 @attrs.frozen
+class ToolResultsAwaited:
+    """The agent goes on once it has a result for each call that came since the last such event."""
+
+
+@attrs.frozen
 class UsageReceived:
-    """Tokens that a reply took, as the agent counts them; None where it does not say."""
+    """Tokens that a reply took, as the agent counts them; None where it does not say.
+
+    Audio and cached tokens are among those of `input_tokens` and `output_tokens`.
+    """
 
     input_tokens: int | None
     output_tokens: int | None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 @attrs.frozen
@@ -87,6 +98,101 @@ class AgentFailed:
 
 
 @attrs.frozen
+class AgentComplained:
+    """The agent reported an error that it says ends nothing, or that is known to end nothing."""
+
+    reason: str
+
+
+@attrs.frozen
+class CallerSpeechStarted:
+    """The agent hears the caller begin to speak. `item_id` is its name for what is said, empty where it has none."""
+
+    item_id: str = ""
+
+
+@attrs.frozen
+class CallerSpeechStopped:
+    """The agent takes the caller's speech for over."""
+
+    item_id: str = ""
+
+
+@attrs.frozen
+class CallerTranscribed:
+    """What the agent understood the caller to say: a piece of it, or with `is_whole` all of item `item_id`."""
+
+    text: str
+    item_id: str = ""
+    is_whole: bool = False
+
+
+@attrs.frozen
+class ReplyStarted:
+    """The agent works on a reply. Audio, text and tool calls that come from here on are part of it.
+
+    Comes once before anything of a reply, where the protocol has replies at all.
+    """
+
+
+@attrs.frozen
+class SpeechTranscribed:
+    """A piece of what the agent says in its audio."""
+
+    text: str
+
+
+@attrs.frozen
+class ReplyEnded:
+    """The reply that was started last is over: no audio, text or tool call of it follows.
+
+    `cancelled`: the agent broke it off (or was asked to); `incomplete`: it reached a limit; `failed`: an error,
+    whose words are in `reason`. `cause` is as in `AgentFailed`, for `failed` alone.
+    """
+
+    status: Literal["completed", "cancelled", "incomplete", "failed"]
+    reason: str = ""
+    cause: Literal["agent", "rate_limit", "authentication"] = "agent"
+
+
+@attrs.frozen
+class PlaybackCleared:
+    """The caller is heard: what came and has not been played yet is to be thrown away."""
+
+
+@attrs.frozen
+class StrayAudioReceived:
+    """Audio of a reply came after its `PlaybackCleared`: `seconds` of it, which nobody hears."""
+
+    seconds: float
+
+
+@attrs.frozen
+class RateLimit:
+    """One limit as the agent counts it: of `limit`, `remaining` are left until `resets_in_s` from now."""
+
+    name: str
+    limit: int
+    remaining: int
+    resets_in_s: float | None = None
+
+
+@attrs.frozen
+class RateLimitsReceived:
+    """How much the agent's provider still allows."""
+
+    limits: tuple[RateLimit, ...]
+
+
+@attrs.frozen
+class GoingAway:
+    """The agent is going to end this connection, in `time_left_s` seconds where it says so; the conversation can go on
+    over another."""
+
+    time_left_s: float | None = None
+
+
+@attrs.frozen
 class Violation:
     """A message that should have had a meaning and could not be read; `reason` says what was expected."""
 
@@ -98,11 +204,23 @@ Event = (
     | TextReceived
     | TextChunkReceived
     | ToolCallReceived
+    | ToolResultsAwaited
     | UsageReceived
     | ReadyReceived
     | ReplyPending
     | ConversationEnded
     | AgentFailed
+    | AgentComplained
+    | CallerSpeechStarted
+    | CallerSpeechStopped
+    | CallerTranscribed
+    | ReplyStarted
+    | SpeechTranscribed
+    | ReplyEnded
+    | PlaybackCleared
+    | StrayAudioReceived
+    | RateLimitsReceived
+    | GoingAway
     | AgentEventReceived
     | MessageIgnored
     | Violation

@@ -17,6 +17,11 @@ TURN_TIME = "turn_time"
 TTFT = "ttft"
 INTER_CHUNK_LATENCY = "inter_chunk_latency"
 BARGE_IN_STOP_LATENCY = "barge_in_stop_latency"
+ENDPOINTING_TIME = "endpointing_time"
+FIRST_AUDIO_TIME = "first_audio_time"
+INTERRUPT_DETECTED_TIME = "interrupt_detected_time"
+AUDIO_AFTER_INTERRUPT = "audio_after_interrupt"
+RENEWAL_TIME = "renewal_time"
 AUDIO_UNDERRUN = "audio_underrun"
 PING_TIME = "ping_time"
 SEND_LATENESS = "send_lateness"
@@ -46,6 +51,15 @@ FRAMES_SKIPPED = "frames_skipped"
 TOOL_CALLS = "tool_calls"
 INPUT_TOKENS = "input_tokens"
 OUTPUT_TOKENS = "output_tokens"
+INPUT_AUDIO_TOKENS = "input_audio_tokens"
+OUTPUT_AUDIO_TOKENS = "output_audio_tokens"
+CACHED_TOKENS = "cached_tokens"
+REPLIES_CANCELLED = "replies_cancelled"
+REPLIES_INCOMPLETE = "replies_incomplete"
+REPLIES_FAILED = "replies_failed"
+REPLIES_WITHOUT_AUDIO = "replies_without_audio"
+AGENT_COMPLAINTS = "agent_complaints"
+RENEWALS = "renewals"
 RATE_LIMIT_WAITS = "rate_limit_waits"
 REQUESTS_RESENT = "requests_resent"
 RECONNECTS = "reconnects"
@@ -67,6 +81,8 @@ TWINNED = (
     TURN_TIME,
     TTFT,
     BARGE_IN_STOP_LATENCY,
+    ENDPOINTING_TIME,
+    INTERRUPT_DETECTED_TIME,
     SIMULATION_TIME,
 )
 """Measured from an action of ours, so each is measured a second time from when that action was due."""
@@ -124,6 +140,14 @@ _MEASURED = (
     Metric(TTFT, "request sent -> first non-empty content of a streamed reply"),
     Metric(INTER_CHUNK_LATENCY, "a non-empty chunk of a streamed reply -> the next one"),
     Metric(BARGE_IN_STOP_LATENCY, "onset of the caller over the agent -> last audible sample of the agent"),
+    Metric(
+        ENDPOINTING_TIME,
+        "the caller's last audible sample was due -> the agent says that the caller's speech is over",
+    ),
+    Metric(FIRST_AUDIO_TIME, "the agent says that the caller's speech is over -> arrival of its first audio"),
+    Metric(INTERRUPT_DETECTED_TIME, "onset of the caller over the agent -> the agent says that it hears the caller"),
+    Metric(AUDIO_AFTER_INTERRUPT, "how much audio of the reply still arrived after the agent said so"),
+    Metric(RENEWAL_TIME, "dial of the connection over which a conversation goes on -> ready message on it"),
     Metric(AUDIO_UNDERRUN, "longest time a player would have run dry within one turn of the agent"),
     Metric(PING_TIME, "WebSocket ping sent -> its pong"),
     Metric(SEND_LATENESS, "a frame was due -> it was handed to the kernel"),
@@ -174,6 +198,15 @@ COUNTERS = {
         Counter(TOOL_CALLS, "tool calls that the agent made"),
         Counter(INPUT_TOKENS, "tokens that the agent says it read"),
         Counter(OUTPUT_TOKENS, "tokens that the agent says it wrote"),
+        Counter(INPUT_AUDIO_TOKENS, "of `input_tokens`, those of audio"),
+        Counter(OUTPUT_AUDIO_TOKENS, "of `output_tokens`, those of audio"),
+        Counter(CACHED_TOKENS, "of `input_tokens`, those that came from the provider's cache"),
+        Counter(REPLIES_CANCELLED, "replies that the agent broke off, as when it is interrupted"),
+        Counter(REPLIES_INCOMPLETE, "replies that ended at a limit of the agent's or its provider's"),
+        Counter(REPLIES_FAILED, "replies that ended in an error of the agent's"),
+        Counter(REPLIES_WITHOUT_AUDIO, "replies of voice agents that were complete and held no audio"),
+        Counter(AGENT_COMPLAINTS, "errors that the agent reported and after which it went on"),
+        Counter(RENEWALS, "connections replaced by another, over which the conversation went on"),
         Counter(RATE_LIMIT_WAITS, "answers with status 429 that were waited out, as `honor_retry_after` asks"),
         Counter(REQUESTS_RESENT, "requests sent again because the agent had closed the idle connection"),
         Counter(RECONNECTS, "dials that were tried again, as `reconnect` of the plan allows"),

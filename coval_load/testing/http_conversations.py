@@ -10,8 +10,8 @@ from coval_load.codecs.dialects.http_interface import (
     HttpChatFormat,
     HttpRequest,
     ReplyReading,
-    ToolResult,
 )
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.events import (
     AgentEventReceived,
     AgentFailed,

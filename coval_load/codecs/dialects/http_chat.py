@@ -21,7 +21,7 @@ from coval_load.codecs.dialects.http_headers import (
     session_values,
 )
 from coval_load.codecs.dialects.http_history import History, ResponseFormat
-from coval_load.codecs.dialects.http_interface import HttpRequest, ReplyReading, ToolResult
+from coval_load.codecs.dialects.http_interface import HttpRequest, ReplyReading
 from coval_load.codecs.dialects.http_payloads import (
     CUSTOM,
     Payload,
@@ -32,6 +32,7 @@ from coval_load.codecs.dialects.http_payloads import (
 )
 from coval_load.codecs.dialects.json_messages import kind_of
 from coval_load.codecs.dialects.placeholders import Complaint, complaints
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.events import Event, ToolCallReceived
 from coval_load.codecs.paths import Path

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 import orjson
 
-from coval_load.codecs.dialects.http_interface import ToolResult
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.events import ToolCallReceived
 

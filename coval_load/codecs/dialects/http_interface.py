@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.events import Event
 
 
@@ -19,15 +20,6 @@ class HttpRequest:
     url: str
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen
-class ToolResult:
-    """What a tool gave back to the call `call_id` of tool `name`; `content` is text, or JSON as text."""
-
-    call_id: str
-    name: str
-    content: str
 
 
 class ReplyReading(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from coval_load.codecs.dialects.interface import Outgoing
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.templates import JsonTemplate, Template, TemplateError
 
@@ -65,3 +65,15 @@ def check_ready_type(format_: Any) -> Iterator[Complaint]:
             "handshake_ready_message_type",
             "no message has a type while message_type_path is empty: set that, or leave this empty",
         )
+
+
+def handshaking(ready_type: str, requires_session_id: bool, timeout_s: float) -> Handshaking:
+    """The wait for a ready message of `ready_type`, which is an agent's `handshake_ready_message_type`."""
+    if not ready_type:
+        return Handshaking()
+    return Handshaking(
+        f"a message of type {ready_type!r}",
+        requires_session_id,
+        timeout_s,
+        "set handshake_ready_message_type to what the agent sends, or to an empty string to wait for nothing",
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.dialects.interface import Outgoing
+from coval_load.codecs.dialects.interface import ChatDialect, ChatFormat, Handshaking, Outgoing
 from coval_load.codecs.dialects.json_messages import (
     NotJson,
     clipped,
@@ -22,6 +22,7 @@ from coval_load.codecs.dialects.placeholders import (
     Complaint,
     check_ready_type,
     complaints,
+    handshaking,
     opening_messages,
     parse_initialization,
     parse_send_template,
@@ -33,7 +34,7 @@ from coval_load.codecs.templates import JsonTemplate, Template
 
 
 @attrs.frozen
-class WebSocketChatFormat:
+class WebSocketChatFormat(ChatFormat):
     """The options of a MODEL_TYPE_CHAT_WEBSOCKET agent that shape its messages, named as in its metadata.
 
     Templates are compiled on first use; `check` says beforehand what is wrong with them.
@@ -47,7 +48,13 @@ class WebSocketChatFormat:
     direction_path: str = ""
     outbound_direction_value: str = ""
     handshake_ready_message_type: str = ""
+    handshake_timeout_seconds: float = 30.0
     non_audio_event_message_types: tuple[str, ...] = ()
+
+    @property
+    def handshake(self) -> Handshaking:
+        """The ready message, by its type."""
+        return handshaking(self.handshake_ready_message_type, False, self.handshake_timeout_seconds)
 
     def open(self, values: Mapping[str, Any]) -> "WebSocketChat":
         """The dialect of one simulation. Raises `TemplateError` where a placeholder has no value."""
@@ -74,7 +81,7 @@ def check(chat: WebSocketChatFormat) -> list[Complaint]:
     return found
 
 
-class WebSocketChat:
+class WebSocketChat(ChatDialect):
     """One simulation's side of a text conversation over a WebSocket.
 
     The first message of the ready type is the ready message. Of the others, those that fail the direction

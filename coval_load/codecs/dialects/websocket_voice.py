@@ -10,7 +10,7 @@ import pybase64
 
 from coval_load.codecs.audio import g711
 from coval_load.codecs.audio.streams import ENCODINGS, AudioStream, Encoding, open_stream
-from coval_load.codecs.dialects.interface import Outgoing
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing, VoiceDialect, VoiceFormat
 from coval_load.codecs.dialects.json_messages import (
     NotJson,
     kind_of,
@@ -25,6 +25,7 @@ from coval_load.codecs.dialects.placeholders import (
     Complaint,
     check_ready_type,
     complaints,
+    handshaking,
     opening_messages,
     parse_initialization,
     parse_send_template,
@@ -39,7 +40,7 @@ _NEVER = object()
 
 
 @attrs.frozen
-class WebSocketVoiceFormat:
+class WebSocketVoiceFormat(VoiceFormat):
     """The options of a MODEL_TYPE_WEBSOCKET agent that shape its messages, named as in its metadata.
 
     `audio_encoding` is that of inbound audio; `ulaw` goes for outbound audio too, which is PCM otherwise.
@@ -62,6 +63,8 @@ class WebSocketVoiceFormat:
     non_audio_event_message_types: tuple[str, ...] = ()
     handshake_ready_message_type: str = ""
     handshake_requires_session_id: bool = False
+    handshake_timeout_seconds: float = 30.0
+    pace_inbound_binary_audio: bool = False
 
     @property
     def send_rate_hz(self) -> int:
@@ -77,6 +80,33 @@ class WebSocketVoiceFormat:
     def frames_are_shared(self) -> bool:
         """Whether `{{audio_data}}` is all that the audio template asks for."""
         return self._audio.names == {"audio_data"}
+
+    @property
+    def handshake(self) -> Handshaking:
+        """The ready message, by its type."""
+        return handshaking(
+            self.handshake_ready_message_type, self.handshake_requires_session_id, self.handshake_timeout_seconds
+        )
+
+    @property
+    def is_paced(self) -> bool:
+        """As `pace_inbound_binary_audio` has it."""
+        return self.pace_inbound_binary_audio
+
+    @property
+    def takes_digits(self) -> bool:
+        """Whether there is a `send_dtmf_template`."""
+        return bool(self.send_dtmf_template)
+
+    @property
+    def advice_if_deaf(self) -> str:
+        """What may keep the agent from hearing the caller."""
+        return "see in its log whether it heard the caller, as send_audio_template, audio_encoding and the rates say it"
+
+    @property
+    def advice_on_gaps(self) -> str:
+        """What shows in nothing else: a rate or a channel count that is too high."""
+        return "check receive_sample_rate_hertz and receive_audio_channels"
 
     def audio_body(self, pcm: bytes) -> bytes:
         """A frame's PCM or mu-law, in base64 unless the template is raw."""
@@ -131,7 +161,7 @@ def check(voice: WebSocketVoiceFormat) -> list[Complaint]:
     return found
 
 
-class WebSocketVoice:
+class WebSocketVoice(VoiceDialect):
     """One simulation's side of a spoken conversation over a WebSocket.
 
     A JSON message is, in this order: the ready message, if it is the first of that type; an event, if its
@@ -182,13 +212,13 @@ class WebSocketVoice:
             )
         return Outgoing(self._dtmf.render({"digit": digit}), is_text=True)
 
-    def media(self, name: str, mime_type: str, data: bytes) -> Outgoing:
+    def media(self, name: str, mime_type: str, data: bytes) -> Sequence[Outgoing]:
         """The message that carries an image: its bytes if the template is raw, else base64 in JSON."""
         if self._media.is_raw:
-            return Outgoing(data, is_text=False)
+            return (Outgoing(data, is_text=False),)
         encoded = pybase64.b64encode_as_string(data)
         values = {"media_name": name, "mime_type": mime_type, "media_data": encoded}
-        return Outgoing(self._media.render(values), is_text=True)
+        return (Outgoing(self._media.render(values), is_text=True),)
 
     def decode(self, payload: bytes, is_text: bool) -> Sequence[Event]:
         """The events of one message; none for audio of which no sample is complete yet.

@@ -7,7 +7,7 @@ import pytest
 from http_agents import SETUP_URL, URL, VALUES, T, calling, opened, read
 
 from coval_load.codecs.dialects.http_chat import HttpAgentFormat
-from coval_load.codecs.dialects.http_interface import ToolResult
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.events import TextReceived, ToolCallReceived
 from coval_load.codecs.templates import TemplateError
 

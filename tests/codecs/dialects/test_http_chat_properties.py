@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.codecs.dialects.http_chat import HttpAgentFormat, check
-from coval_load.codecs.dialects.http_interface import ToolResult
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.templates import TemplateError
 
 HOSTILE = ('"', "\\", '","x":"', "{{messages}}", "{{", "}}", "\n", "\0", "\ud800", "\U0001f600", "\udc00\ud800")

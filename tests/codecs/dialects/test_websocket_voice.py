@@ -254,12 +254,12 @@ def test_digits_without_a_template_are_an_error_that_says_what_to_do():
 
 @given(st.text(), st.text(), st.binary())
 def test_an_image_arrives_as_it_was(name, mime_type, data):
-    message = MONO.open(VALUES).media(name, mime_type, data)
+    (message,) = MONO.open(VALUES).media(name, mime_type, data)
     assert message.is_text
     said = orjson.loads(message.payload)
     assert (said["type"], said["name"], said["mime_type"]) == ("media", name, mime_type)
     assert base64.b64decode(said["data"], validate=True) == data
-    assert RAW.open(VALUES).media(name, mime_type, data) == Outgoing(data, is_text=False)
+    assert RAW.open(VALUES).media(name, mime_type, data) == (Outgoing(data, is_text=False),)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from coval_load.codecs.dialects.a2a.replies import BoundedReading, Expected, rea
 from coval_load.codecs.dialects.a2a.results import AnswerPicture
 from coval_load.codecs.dialects.a2a.versions import A2AVersion
 from coval_load.codecs.dialects.http_headers import Headers, merged
-from coval_load.codecs.dialects.http_interface import HttpRequest, ToolResult
+from coval_load.codecs.dialects.http_interface import HttpRequest
+from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.encoding import encode_json
 
 
