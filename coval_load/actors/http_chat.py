@@ -5,17 +5,16 @@ from datetime import UTC, datetime
 from functools import partial
 
 import attrs
-import orjson
 import trio
 
 from coval_load.actors.http_asking import HttpAsking
 from coval_load.actors.http_reply import Reply
 from coval_load.actors.persona import Persona, Say, TestCase
 from coval_load.actors.simulation import Simulation
+from coval_load.actors.tool_answers import ToolAnswers
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest
 from coval_load.codecs.dialects.tool_results import ToolResult
-from coval_load.codecs.encoding import as_text
 from coval_load.codecs.events import ToolCallReceived
 from coval_load.codecs.templates import TemplateError
 from coval_load.engine import metrics
@@ -37,6 +36,10 @@ class HttpChatConversation:
     most_tool_rounds: int
     _over_at: float = attrs.field(default=0.0, init=False)
     """When the last text of the agent's turn came: the next turn is due from there, however late this task wakes."""
+    _tools: ToolAnswers = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tools = ToolAnswers(self.simulation, self.case)
 
     async def hold(self) -> None:
         """Take every turn, until the agent ends the conversation. Raises SimulationFailed."""
@@ -119,28 +122,12 @@ class HttpChatConversation:
         """
         if not reply.tool_calls:
             return None
-        self.simulation.account.count(metrics.TOOL_CALLS, len(reply.tool_calls))
-        now = trio.current_time()
-        results = []
-        for call, called_at in zip(reply.tool_calls, reply.called_at, strict=True):
-            called = {"id": call.call_id, "name": call.name, "arguments": call.arguments}
-            self.simulation.transcript.add(
-                Entry("assistant", None, called_at, called_at, kind="tool_call", tool=called)
-            )
-            self.simulation.tell("the agent called a tool", f"{call.name} {call.arguments}")
-            answer = self.case.result_for(call.name, _parsed(call.arguments))
-            if answer is not None:
-                results.append(ToolResult(call.call_id, call.name, as_text(answer.result)))
-        if len(results) < len(reply.tool_calls) or reply.ended is not None:
+        self._tools.note_calls(reply.tool_calls, reply.called_at)
+        results = self._tools.results_for(reply.tool_calls)
+        if results is None or reply.ended is not None:
             return None
-        for result in results:
-            self._note_result(result, now)
-            self.simulation.tell("the tool gave", result.content)
+        self._tools.note_results(results)
         return results
-
-    def _note_result(self, result: ToolResult, now: float) -> None:
-        called = {"id": result.call_id, "name": result.name}
-        self.simulation.transcript.add(Entry("tool", result.content, now, now, kind="tool_result", tool=called))
 
     def _conclude(self, turn: "_Turn", reply: Reply) -> str | None:
         if reply.text is None and reply.ended is None:
@@ -154,15 +141,7 @@ class HttpChatConversation:
         return reply.ended
 
     def _unanswered(self, calls: Sequence[ToolCallReceived]) -> SimulationFailed:
-        missing = next(
-            (call for call in calls if self.case.result_for(call.name, _parsed(call.arguments)) is None), None
-        )
-        if missing is None:
-            return self._no_text("the agent answered without any")
-        return self._no_text(
-            f"the agent called the tool {missing.name[:80]!r}, and test case {self.case.id} has no result for it: "
-            "add one to its tool_results"
-        )
+        return self._no_text(self._tools.missing(calls) or "the agent answered without any")
 
     def _build(self, make: Callable[[], HttpRequest]) -> HttpRequest:
         try:
@@ -231,13 +210,6 @@ def _entry(reply: Reply) -> Entry:
     usage = None if reply.usage is None else attrs.asdict(reply.usage)
     chunks = len(reply.texts) if reply.is_streamed else None
     return Entry("assistant", reply.text, reply.first_at, reply.last_at, chunks=chunks, usage=usage)
-
-
-def _parsed(arguments: str) -> object:
-    try:
-        return orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return arguments
 
 
 def timestamp() -> str:
