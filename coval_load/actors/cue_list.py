@@ -1,5 +1,6 @@
 """What was said when, as a label track to open beside a recording."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ LONGEST_WORDS = 300
 """Characters; of what is longer the rest is left out, and `…` put in its place."""
 
 _SPEAKERS = {"user": "caller", "assistant": "agent", "tool": "tool"}
-_DEEDS = {"dtmf": "dtmf", "media": "media", "tool_call": "tool call"}
+_DEEDS = {"dtmf": "dtmf", "media": "media", "text": "text", "tool_call": "tool call"}
 
 
 @attrs.frozen(order=True)
@@ -73,6 +74,8 @@ def _who(turn: Mapping[str, Any]) -> str:
         who += " (interrupted)"
     if turn.get("interrupted_caller"):
         who += " (interrupts)"
+    if turn.get("ended"):
+        who += f" ({turn['ended'].partition(':')[0]})"
     return who
 
 
@@ -81,6 +84,14 @@ def _words(turn: Mapping[str, Any]) -> Iterator[str]:
     if tool is not None:
         yield from (tool["name"], tool.get("arguments", ""))
     yield turn["content"] or ""
+    understood = turn.get("transcribed")
+    if understood and _plain(understood) != _plain(turn["content"] or ""):
+        yield f"[understood: {understood[: 2 * LONGEST_WORDS]}]"
+
+
+def _plain(words: str) -> list[str]:
+    """As one hears it: how a transcription writes it is no misunderstanding."""
+    return re.findall(r"\w+", words[: 10 * LONGEST_WORDS].casefold())
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from coval_load.actors.http_reply import Reply
 from coval_load.actors.persona import Persona, Say, TestCase
 from coval_load.actors.simulation import Simulation
 from coval_load.actors.tool_answers import ToolAnswers
-from coval_load.actors.transcript import Entry
+from coval_load.actors.transcript import Entry, usage_row
 from coval_load.codecs.dialects.http_interface import HttpChatDialect, HttpRequest
 from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.events import ToolCallReceived
@@ -100,6 +100,7 @@ class HttpChatConversation:
             count = self.simulation.account.count
             count(metrics.INPUT_TOKENS, reply.usage.input_tokens or 0)
             count(metrics.OUTPUT_TOKENS, reply.usage.output_tokens or 0)
+            count(metrics.CACHED_TOKENS, reply.usage.cached_tokens or 0)
 
     def _note_text(self, reply: Reply, due: float) -> Entry | None:
         """Put the text of a reply, whose request was `due`, into the transcript; None where there is none."""
@@ -207,7 +208,7 @@ class _Text:
 
 def _entry(reply: Reply) -> Entry:
     assert reply.first_at is not None
-    usage = None if reply.usage is None else attrs.asdict(reply.usage)
+    usage = None if reply.usage is None else usage_row(reply.usage)
     chunks = len(reply.texts) if reply.is_streamed else None
     return Entry("assistant", reply.text, reply.first_at, reply.last_at, chunks=chunks, usage=usage)
 

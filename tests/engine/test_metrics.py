@@ -26,6 +26,8 @@ def test_twins_are_those_that_start_with_an_action_of_ours():
         "scheduled_turn_time",
         "scheduled_ttft",
         "scheduled_barge_in_stop_latency",
+        "scheduled_endpointing_time",
+        "scheduled_interrupt_detected_time",
         "scheduled_simulation_time",
     }
 

@@ -47,7 +47,7 @@ class Conversation:
 
     def replies(self, turn: int | None = None) -> list[Row]:
         """The entries in which the agent spoke or wrote; `content` is None where its words are not known."""
-        return [row for row in self.entries(turn) if row["role"] == "assistant" and "type" not in row]
+        return [row for row in self.entries(turn) if row["role"] == "assistant" and row.get("type", "text") == "text"]
 
     def texts(self, turn: int | None = None) -> list[str]:
         """The words of the replies, where they are known."""

@@ -15,6 +15,10 @@ _OF_A_REPLY = (
     metrics.TURN_TIME,
     metrics.TTFT,
     metrics.BARGE_IN_STOP_LATENCY,
+    metrics.ENDPOINTING_TIME,
+    metrics.FIRST_AUDIO_TIME,
+    metrics.INTERRUPT_DETECTED_TIME,
+    metrics.AUDIO_AFTER_INTERRUPT,
     metrics.AUDIO_UNDERRUN,
 )
 

@@ -5,8 +5,15 @@ from typing import Any
 
 from coval_load.engine.metrics import METRICS
 
+TOKENS = ("input_tokens", "output_tokens", "input_audio_tokens", "output_audio_tokens", "cached_tokens")
+"""Of the `usage` of an entry."""
+
 LABELS = ("simulation_output_id", "agent", "model_type", "test_case", "persona", "scenario", "number", "outcome")
 """What stands in both tables, so that most questions take only one."""
+
+
+_SAID = (None, "text")
+"""The types of what an agent spoke or wrote."""
 
 
 def simulation_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +27,7 @@ def simulation_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "recording_file": recording.get("file"),
         "recording_start": recording.get("start"),
         "caller_turns": sum(entry["role"] == "user" for entry in transcript),
-        "agent_turns": sum(entry["role"] == "assistant" and entry.get("type") is None for entry in transcript),
+        "agent_turns": sum(entry["role"] == "assistant" and entry.get("type") in _SAID for entry in transcript),
         "tool_calls": sum(entry.get("type") == "tool_call" for entry in transcript),
         "interruptions": sum(bool(entry.get("interrupted_caller")) for entry in transcript),
         "events": len(row["events"]),
@@ -51,13 +58,12 @@ def _labels(row: Mapping[str, Any]) -> dict[str, Any]:
 def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
     usage, tool = entry.get("usage") or {}, entry.get("tool") or {}
     return {
-        **{name: entry.get(name) for name in ("role", "type", "content", "messages", "chunks")},
+        **{name: entry.get(name) for name in ("role", "type", "content", "transcribed", "ended", "messages", "chunks")},
         "started_at": entry["start"],
         "ended_at": entry["end"],
         "interrupted": bool(entry.get("interrupted")),
         "interrupted_caller": bool(entry.get("interrupted_caller")),
-        "input_tokens": usage.get("input_tokens"),
-        "output_tokens": usage.get("output_tokens"),
+        **{name: usage.get(name) for name in TOKENS},
         **{f"tool_{name}": tool.get(name) for name in ("id", "name", "arguments")},
         **_measured(entry.get("metrics") or {}),
     }

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from coval_load.engine.metrics import METRICS
+from coval_load.report.exports.parquet_rows import TOKENS
 
 _WORD = pa.dictionary(pa.int32(), pa.string())  # few different ones in many rows
 
@@ -56,14 +57,15 @@ TURNS = pa.schema(
         pa.field("role", _WORD),
         pa.field("type", _WORD),
         pa.field("content", pa.string()),
+        pa.field("transcribed", pa.string()),
+        pa.field("ended", pa.string()),
         pa.field("started_at", pa.float64()),
         pa.field("ended_at", pa.float64()),
         pa.field("messages", pa.int32()),
         pa.field("chunks", pa.int32()),
         pa.field("interrupted", pa.bool_(), nullable=False),
         pa.field("interrupted_caller", pa.bool_(), nullable=False),
-        pa.field("input_tokens", pa.int64()),
-        pa.field("output_tokens", pa.int64()),
+        *[pa.field(name, pa.int64()) for name in TOKENS],
         pa.field("tool_id", pa.string()),
         pa.field("tool_name", _WORD),
         pa.field("tool_arguments", pa.string()),
