@@ -8,13 +8,11 @@ import trio
 from coval_load.actors.http_answers import is_success, refusal
 from coval_load.actors.http_setup import ask_in_setup
 from coval_load.actors.redialling import Redialling
+from coval_load.actors.tool_answers import MOST_TOOL_ROUNDS
 from coval_load.codecs.dialects.http_interface import HttpRequest
 from coval_load.engine.http_connection import Answer
 from coval_load.engine.http_pool import HttpPool
 from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
-
-MOST_TOOL_ROUNDS = 10
-"""How often in a turn an agent may call tools, where its options name no other bound."""
 
 
 @attrs.define(eq=False, kw_only=True)

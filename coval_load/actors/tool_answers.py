@@ -14,6 +14,9 @@ from coval_load.codecs.encoding import as_text
 from coval_load.codecs.events import ToolCallReceived
 from coval_load.engine import metrics
 
+MOST_TOOL_ROUNDS = 10
+"""How often in a turn an agent may call tools, where its options name no other bound."""
+
 
 @attrs.frozen
 class ToolAnswers:

@@ -16,10 +16,11 @@ import attrs
 import trio
 
 from coval_load.actors.connector import Connector
-from coval_load.actors.http_way import MOST_TOOL_ROUNDS, HttpWay
+from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import Narrator
 from coval_load.actors.redialling import Redialling
 from coval_load.actors.services import Services
+from coval_load.actors.tool_answers import MOST_TOOL_ROUNDS
 from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
