@@ -18,6 +18,7 @@ from coval_load.reference.options import (
     AgentOptions,
     ChatOptions,
     HttpChatOptions,
+    RealtimeOptions,
     ServerOptions,
     StreamOptions,
     VoiceOptions,
@@ -27,6 +28,15 @@ from coval_load.reference.run import Announcement, run_reference_agent
 API_HELP = "HTTP chat: which of its endpoints the agent file is for."
 REPLY_IN = click.Choice(["message", "task", "artifact"])
 STATES = click.Choice(["completed", "input-required"])
+TOOL_HELP = "HTTP chat, realtime: tool calls before each reply."
+REPLIES_HELP = "Realtime: what turns end in; repeatable: in turn."
+STATUS_HELP = "Realtime: how replies end; repeatable: in turn."
+DETECTION_HELP = "Realtime: what the agent file says; none: the caller says when a turn is over."
+REPLIES = click.Choice(["audio", "text", "nothing"])
+STATUSES = click.Choice(["completed", "incomplete", "failed", "cancelled"])
+DETECTION = click.Choice(["server_vad", "semantic_vad", "none"])
+API_VERSIONS = click.Choice(["v1", "v1beta"])
+ENCODINGS = click.Choice(["pcm", "ulaw", "alaw", "mp3"])
 RATES = click.Choice(["8000", "16000", "24000", "48000"])
 
 
@@ -40,6 +50,11 @@ def duration(value: str | float) -> float:
     return seconds
 
 
+def duration_if_any(value: str | float | None) -> float | None:
+    """As `duration`; None where none is given."""
+    return None if value is None else duration(value)
+
+
 def misbehaviour(value: str | Misbehaviour) -> Misbehaviour:
     """Reads `KIND` or `KIND:SHARE`. Raises `click.BadParameter`."""
     if isinstance(value, Misbehaviour):
@@ -51,7 +66,15 @@ def misbehaviour(value: str | Misbehaviour) -> Misbehaviour:
 
 
 _Options = TypeVar(
-    "_Options", AgentOptions, VoiceOptions, ChatOptions, StreamOptions, HttpChatOptions, A2AOptions, ServerOptions
+    "_Options",
+    AgentOptions,
+    VoiceOptions,
+    ChatOptions,
+    StreamOptions,
+    HttpChatOptions,
+    A2AOptions,
+    RealtimeOptions,
+    ServerOptions,
 )
 
 
@@ -88,7 +111,7 @@ _Options = TypeVar(
 @click.option("--mode", type=click.Choice(["burst", "fast", "paced"]), default="burst", help="Voice: pace of audio.")
 @click.option("--speed", type=click.FloatRange(1.0), default=3.0, help="Voice: times real time in mode fast.")
 @click.option("--message-ms", type=click.IntRange(5, 60_000), help="Voice: audio in a message.  [100; paced: 20]")
-@click.option("--encoding", type=click.Choice(["pcm", "ulaw", "mp3"]), default="pcm", help="Voice: of its audio.")
+@click.option("--encoding", type=ENCODINGS, default="pcm", help="Voice: of its audio.")
 @click.option("--binary/--json-audio", default=False, help="Voice: audio as binary messages or as JSON.")
 @click.option("--channels", type=click.IntRange(1, 2), default=1, help="Voice: 2 sends interleaved stereo.")
 @click.option("--reply-seconds", "reply_s", type=click.FloatRange(0.05), help="Voice: cut or loop replies to this.")
@@ -107,13 +130,25 @@ _Options = TypeVar(
 @click.option("--api", type=click.Choice(["standard", "openai", "responses"]), default="standard", help=API_HELP)
 @click.option("--initialization", is_flag=True, help="HTTP chat: only within a session that was set up before.")
 @click.option("--template", is_flag=True, help="HTTP chat: JSON that only the templates of the agent file fit.")
-@click.option("--tool-rounds", type=click.IntRange(0, 100), default=0, help="HTTP chat: tool calls before each reply.")
+@click.option("--tool-rounds", type=click.IntRange(0, 100), default=0, help=TOOL_HELP)
 @click.option("--ends-after", type=click.IntRange(1), help="HTTP chat: turn with which it ends the chat.  [none]")
 @click.option("--a2a-version", "protocol_version", type=click.Choice(["0.3", "1.0"]), default="0.3", help="A2A.")
 @click.option("--a2a-reply", "reply_in", type=REPLY_IN, default="message", help="A2A: where the reply stands.")
 @click.option("--a2a-state", "final_state", type=STATES, default="completed", help="A2A: of a task with a reply.")
 @click.option("--a2a-pending", "pending", type=click.IntRange(0), default=0, help="A2A: times to ask for a task.")
 @click.option("--oauth", is_flag=True, help="A2A: ask for a token that it gives for client credentials.")
+@click.option("--replies", type=REPLIES, multiple=True, default=("audio",), help=REPLIES_HELP)
+@click.option(
+    "--reply-status", "reply_statuses", type=STATUSES, multiple=True, default=("completed",), help=STATUS_HELP
+)
+@click.option("--transcripts/--no-transcripts", default=True, help="Realtime: of both sides.")
+@click.option("--complaints", is_flag=True, help="Realtime: an error that ends nothing in each turn.")
+@click.option("--requests-limit", type=click.IntRange(1), help="Realtime: replies until a rate limit.  [none]")
+@click.option("--session-limit", "session_limit_s", type=duration_if_any, help="Realtime: ends a connection.  [none]")
+@click.option("--go-away-after", "go_away_after_s", type=duration_if_any, help="Gemini Live: says so before.  [never]")
+@click.option("--resumption/--no-resumption", default=True, help="Gemini Live: give handles to go on with.")
+@click.option("--turn-detection", type=DETECTION, default="server_vad", help=DETECTION_HELP)
+@click.option("--api-version", type=API_VERSIONS, default="v1", help="Gemini Live: what the agent file says.")
 def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
     """Run a reference agent until interrupted.
 
@@ -150,6 +185,7 @@ def read_options(given: dict[str, Any]) -> tuple[AgentOptions, ServerOptions]:
         "streaming": _pick(StreamOptions, given),
         "http_chat": _pick(HttpChatOptions, given),
         "a2a": _pick(A2AOptions, given),
+        "realtime": _pick(RealtimeOptions, given),
     }
     return _pick(AgentOptions, given | parts), _pick(ServerOptions, given)
 

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from coval_load.reference.misbehaviour import AT_SETUP, KINDS_OF
-from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, OVER_HTTP, VOICE
+from coval_load.reference.model_types import (
+    CHAT,
+    CHAT_A2A,
+    CHAT_WEBSOCKET,
+    GEMINI_REALTIME,
+    OPENAI_REALTIME,
+    OVER_HTTP,
+    VOICE,
+)
 from coval_load.reference.options import AgentOptions
 
 
@@ -28,13 +36,10 @@ def _kinds(options: AgentOptions) -> set[str]:
 
 def _in_voice(options: AgentOptions) -> Iterator[str]:
     voice = options.voice
-    soonest_s = options.delay_s - options.spread_s
-    if not voice.echo and soonest_s < voice.end_silence_s:
-        yield (
-            f"expected a delay of at least the end silence, {voice.end_silence_s:g}s, since the agent can't"
-            f" know before that the caller has finished; got {soonest_s:g}s (delay less spread); raise"
-            " --delay or lower --end-silence"
-        )
+    if not voice.echo:
+        yield from _too_soon(options)
+    if voice.encoding == "alaw":
+        yield "expected another --encoding than alaw: only OpenAI Realtime speaks it"
     if voice.encoding == "mp3" and (voice.binary or voice.mode != "burst" or voice.leading_silence_s):
         yield "expected --mode burst, JSON and no leading silence with --encoding mp3"
     if voice.channels == 2 and (voice.binary or voice.encoding != "pcm"):
@@ -42,6 +47,43 @@ def _in_voice(options: AgentOptions) -> Iterator[str]:
     spoils_json = _kinds(options) & {"wrong-type", "bad-path", "bad-base64"}
     if voice.binary and spoils_json:
         yield f"expected JSON audio for --misbehave {', '.join(sorted(spoils_json))}; got --binary"
+
+
+def _too_soon(options: AgentOptions) -> Iterator[str]:
+    end_silence_s, soonest_s = options.voice.end_silence_s, options.delay_s - options.spread_s
+    if soonest_s < end_silence_s:
+        yield (
+            f"expected a delay of at least the end silence, {end_silence_s:g}s, since the agent can't"
+            f" know before that the caller has finished; got {soonest_s:g}s (delay less spread); raise"
+            " --delay or lower --end-silence"
+        )
+
+
+def _in_realtime(options: AgentOptions) -> Iterator[str]:
+    voice, realtime = options.voice, options.realtime
+    if realtime.turn_detection != "none":
+        yield from _too_soon(options)
+    if voice.echo or voice.binary or voice.channels != 1:
+        yield "expected no --echo, --binary or second channel: realtime APIs send mono audio in JSON"
+    limit_s, away_s = realtime.session_limit_s, realtime.go_away_after_s
+    if limit_s is not None and away_s is not None and away_s >= limit_s:
+        yield f"expected --go-away-after before the --session-limit, {limit_s:g}s; got {away_s:g}s"
+
+
+def _in_openai_realtime(options: AgentOptions) -> Iterator[str]:
+    yield from _in_realtime(options)
+    if options.voice.encoding == "mp3":
+        yield "expected --encoding pcm, ulaw or alaw: OpenAI Realtime sends no mp3"
+    if options.realtime.go_away_after_s is not None:
+        yield "expected no --go-away-after: OpenAI Realtime does not say when it ends a connection"
+
+
+def _in_gemini_realtime(options: AgentOptions) -> Iterator[str]:
+    yield from _in_realtime(options)
+    if options.voice.encoding != "pcm":
+        yield f"expected --encoding pcm: Gemini Live sends nothing else; got {options.voice.encoding}"
+    if options.realtime.turn_detection == "semantic_vad":
+        yield "expected --turn-detection server_vad or none: Gemini Live has no semantic_vad"
 
 
 def _in_websocket_chat(options: AgentOptions) -> Iterator[str]:
@@ -82,4 +124,6 @@ _CHECKS: Mapping[str, Callable[[AgentOptions], Iterator[str]]] = {
     CHAT_WEBSOCKET: _in_websocket_chat,
     CHAT: _in_http_chat,
     CHAT_A2A: _in_a2a,
+    OPENAI_REALTIME: _in_openai_realtime,
+    GEMINI_REALTIME: _in_gemini_realtime,
 }

@@ -31,7 +31,18 @@ def _expand_mulaw() -> NDArray[np.int16]:
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
 
 
+def _expand_alaw() -> NDArray[np.int16]:
+    """G.711 A-law code -> linear 16-bit sample (ITU-T G.711, table 1a, scaled to 16 bits)."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent, mantissa = ((code >> 4) & 7).astype(np.int32), (code & 15).astype(np.int32)
+    first_segment = mantissa * 16 + 8
+    magnitude = np.where(exponent == 0, first_segment, (first_segment + 256) << np.maximum(exponent - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16)
+
+
 MULAW = _expand_mulaw()
+ALAW = _expand_alaw()
+EXPANDED = {"ulaw": MULAW, "alaw": ALAW}
 
 
 class Hearing:
@@ -40,13 +51,13 @@ class Hearing:
     def __init__(self, rate_hz: int, encoding: str = "pcm", audible_dbfs: float = AUDIBLE_DBFS) -> None:
         self._rate_hz = rate_hz
         self._window = round(rate_hz * WINDOW_S)
-        self._mulaw = encoding == "ulaw"
+        self._expanded = EXPANDED.get(encoding)
         self._audible_power: float = (10 ** (audible_dbfs / 20) * 32768) ** 2
 
     def hear(self, audio: bytes, at: float) -> Heard | None:
         """What is audible in mono audio that plays from `at` on; None if nothing is."""
-        if self._mulaw:
-            samples = MULAW[np.frombuffer(audio, np.uint8)]
+        if self._expanded is not None:
+            samples = self._expanded[np.frombuffer(audio, np.uint8)]
         else:
             samples = np.frombuffer(audio, "<i2", count=len(audio) // 2)
         # A caller that listens sends digital silence: by far the most frequent case, so it comes first.

@@ -5,7 +5,7 @@ from typing import Any
 from coval_load.reference.chat_reply import TOOL
 from coval_load.reference.chat_request import WRAPPER
 from coval_load.reference.http_chat import CONVERSATION_HEADER, SESSION_HEADER, SIMULATION_HEADER, TOKEN
-from coval_load.reference.model_types import CHAT
+from coval_load.reference.model_types import CHAT, REALTIME
 from coval_load.reference.oauth import CREDENTIALS, FORM
 from coval_load.reference.options import AgentOptions
 
@@ -30,7 +30,7 @@ def http_metadata(options: AgentOptions, endpoint: str, setup_url: str) -> dict[
 def tool_results(options: AgentOptions) -> list[dict[str, Any]]:
     """What a test case answers to the tools that the agent calls; empty where it calls none."""
     calls = options.http_chat.tool_rounds or any(m.kind == "endless-tool-call" for m in options.misbehaviours)
-    return TOOL_RESULTS if calls and options.model_type == CHAT else []
+    return TOOL_RESULTS if calls and options.model_type in (CHAT, *REALTIME) else []
 
 
 def _chat(options: AgentOptions, setup_url: str) -> dict[str, Any]:

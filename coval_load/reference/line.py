@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from random import Random
 from typing import Any
 
@@ -17,6 +17,7 @@ class Line:
     """Carries messages both ways and stamps what happens under its connection number.
 
     `turn` counts the caller's turns from 1; 0 is before the first. `kinds` are the misbehaviours that hit it.
+    `target` and `headers` (names in lower case) are those of the upgrade.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class Line:
         self.kinds = kinds
         self.turn = 0
         self.simulation_output_id: str | None = None
+        self.target = ""
+        self.headers: Mapping[str, str] = {}
         self.random = Random(f"{seed}/{number}")
         self._websocket = websocket
         self._stream = stream

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import attrs
 
-from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, VOICE
+from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, GEMINI_REALTIME, OPENAI_REALTIME, VOICE
 
 AT_ACCEPT = frozenset({"refuse", "tls-broken"})
 AT_SETUP = frozenset({"setup-500", "setup-garbage"})
@@ -25,6 +25,9 @@ AT_REPLY = frozenset(
         "bad-path",
     }
 )
+IN_REALTIME = frozenset({"refused-setup", "unfinished", "stray-audio", "unknown-event"})
+"""A set-up that is answered by an error; replies that never end, or go on after an interruption; events of no known
+type."""
 _OVER_HTTP = frozenset(
     {
         *STATUSES,
@@ -39,11 +42,14 @@ _OVER_HTTP = frozenset(
     }
 )
 _OVER_WEBSOCKET = AT_UPGRADE | AT_READY | AT_REPLY
+_IN_REALTIME = (_OVER_WEBSOCKET | IN_REALTIME) - {"no-session-id", "wrong-type"}
 AT_REQUEST = _OVER_HTTP | {"empty-choice", "endless-tool-call", "rpc-error", "task-failed"}
 
 KINDS_OF: Mapping[str, frozenset[str]] = {
     VOICE: AT_ACCEPT | AT_SETUP | _OVER_WEBSOCKET,
     CHAT_WEBSOCKET: AT_ACCEPT | AT_SETUP | _OVER_WEBSOCKET - {"bad-base64"},
+    OPENAI_REALTIME: AT_ACCEPT | _IN_REALTIME | {"wrong-type"},
+    GEMINI_REALTIME: AT_ACCEPT | _IN_REALTIME,
     CHAT: AT_ACCEPT | AT_SETUP | _OVER_HTTP | {"empty-choice", "endless-tool-call"},
     CHAT_A2A: AT_ACCEPT | AT_SETUP | _OVER_HTTP | {"rpc-error", "task-failed"},
 }

@@ -88,6 +88,39 @@ class A2AOptions:
 
 
 @attrs.frozen
+class RealtimeOptions:
+    """What only a realtime agent (OpenAI Realtime, Gemini Live) does.
+
+    `replies` are what turns end in: `audio`, `text` or `nothing`, and `reply_statuses` how its replies end:
+    `completed`, `incomplete`, `failed` or `cancelled`; each in turn, over again. It calls a tool `tool_rounds` times
+    before each reply. With `complaints` it reports an error that ends nothing in each turn. After `requests_limit`
+    replies of a connection it has reached a rate limit. A connection ends after `session_limit_s`, and
+    `go_away_after_s` is when Gemini says so before; it gives handles to go on with if there is `resumption`.
+    `transcripts` are those of both sides. `turn_detection` and `api_version` are what the agent file says.
+    """
+
+    replies: tuple[str, ...] = ("audio",)
+    reply_statuses: tuple[str, ...] = ("completed",)
+    tool_rounds: int = 0
+    transcripts: bool = True
+    complaints: bool = False
+    requests_limit: int | None = None
+    session_limit_s: float | None = None
+    go_away_after_s: float | None = None
+    resumption: bool = True
+    turn_detection: str = "server_vad"
+    api_version: str = "v1"
+
+    def reply_kind(self, turn: int) -> str:
+        """What turn `turn`, from 1, ends in."""
+        return self.replies[(turn - 1) % len(self.replies)]
+
+    def reply_status(self, turn: int) -> str:
+        """How the reply to turn `turn`, from 1, ends."""
+        return self.reply_statuses[(turn - 1) % len(self.reply_statuses)]
+
+
+@attrs.frozen
 class AgentOptions:
     """What every reference agent does: it answers `delay_s` +- `spread_s` after the caller's turn."""
 
@@ -97,6 +130,7 @@ class AgentOptions:
     streaming: StreamOptions = StreamOptions()
     http_chat: HttpChatOptions = HttpChatOptions()
     a2a: A2AOptions = A2AOptions()
+    realtime: RealtimeOptions = RealtimeOptions()
     delay_s: float = 0.6
     spread_s: float = 0.0
     seed: int = 0

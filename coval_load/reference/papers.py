@@ -11,14 +11,33 @@ from coval_load.codecs.audio.packaged import CLIPS, clip_text, read_clip
 from coval_load.reference.a2a import ENDPOINT as A2A_ENDPOINT
 from coval_load.reference.http_chat import ENDPOINTS, SETUP
 from coval_load.reference.http_papers import http_metadata, tool_results
-from coval_load.reference.model_types import CHAT, CHAT_A2A, CHAT_WEBSOCKET, OVER_HTTP, VOICE
+from coval_load.reference.model_types import (
+    CHAT,
+    CHAT_A2A,
+    CHAT_WEBSOCKET,
+    GEMINI_REALTIME,
+    OPENAI_REALTIME,
+    OVER_HTTP,
+    REALTIME,
+    SPEAKING,
+    VOICE,
+)
 from coval_load.reference.oauth import TOKEN_PATH
 from coval_load.reference.options import AgentOptions, ServerOptions
+from coval_load.reference.realtime.gates import OPENAI_PATH
+from coval_load.reference.realtime.papers import realtime_metadata
 
 TURNS = ("pizza-order", "pizza-size", "thanks-bye")
 INITIALIZATION = {"type": "start", "simulation_output_id": "{{simulation_output_id}}"}
 WEBSOCKET_URL_PATH = "data.websocket_url"
-KINDS = {VOICE: "voice", CHAT_WEBSOCKET: "chat", CHAT: "HTTP chat", CHAT_A2A: "A2A"}
+KINDS = {
+    VOICE: "voice",
+    CHAT_WEBSOCKET: "chat",
+    CHAT: "HTTP chat",
+    CHAT_A2A: "A2A",
+    OPENAI_REALTIME: "OpenAI Realtime",
+    GEMINI_REALTIME: "Gemini Live",
+}
 
 
 @attrs.frozen
@@ -41,6 +60,10 @@ class Address:
                 return cls(over_http + ENDPOINTS[options.http_chat.api], over_http + SETUP)
             case "MODEL_TYPE_CHAT_A2A":
                 return cls(over_http + A2A_ENDPOINT, over_http + TOKEN_PATH)
+            case "MODEL_TYPE_OPENAI_REALTIME":
+                return cls(over_websocket + OPENAI_PATH, over_http + SETUP)
+            case "MODEL_TYPE_GEMINI_REALTIME":
+                return cls(over_websocket, over_http + SETUP)
             case _:
                 return cls(f"{over_websocket}/chat", over_http + SETUP)
 
@@ -54,12 +77,12 @@ class Papers:
 
 
 def write_papers(options: AgentOptions, server: ServerOptions, address: Address) -> Papers:
-    """Writes `agent.json`, `plan.yaml` and for voice `clips/` into `server.out`, where the CA file is."""
+    """Writes `agent.json`, `plan.yaml` and for agents that speak `clips/` into `server.out`, where the CA file is."""
     papers = Papers(server.out / "agent.json", server.out / "plan.yaml")
     body = agent_body(options, server, address)
     papers.agent.write_text(json.dumps(body, indent=2) + "\n", "utf-8")
     papers.plan.write_text(yaml.safe_dump(plan(options, server), sort_keys=False), "utf-8")
-    if options.model_type == VOICE:
+    if options.model_type in SPEAKING:
         _write_clips(server.out / "clips")
     return papers
 
@@ -68,6 +91,8 @@ def agent_body(options: AgentOptions, server: ServerOptions, address: Address) -
     """The connect-an-agent body that fits an agent with these options."""
     if options.model_type in OVER_HTTP:
         metadata = http_metadata(options, address.endpoint, address.setup_url)
+    elif options.model_type in REALTIME:
+        metadata = realtime_metadata(options, address.endpoint)
     else:
         metadata = _websocket_metadata(options, server, address)
     name = f"reference {KINDS[options.model_type]} agent"
@@ -123,7 +148,7 @@ def plan(options: AgentOptions, server: ServerOptions) -> dict[str, Any]:
     says_first = "wait_for_user" if options.greeting else "speak_first"
     targets = {"allow_private": True} | ({} if server.use_tls else {"allow_plaintext": True})
     return {
-        "name": f"reference-{'voice' if options.model_type == VOICE else 'chat'}",
+        "name": f"reference-{'voice' if options.model_type in SPEAKING else 'chat'}",
         "agents": ["agent.json"],
         "persona": {"conversation_initiation": says_first, "wait_seconds": 0.5},
         "test_set": [_test_case(options)],
@@ -141,7 +166,7 @@ def _test_case(options: AgentOptions) -> dict[str, Any]:
 
 def _turn(name: str, model_type: str) -> dict[str, str]:
     turn = {"type": "text", "text": clip_text(name)}
-    return turn | {"audio": f"clips/{name}.flac"} if model_type == VOICE else turn
+    return turn | {"audio": f"clips/{name}.flac"} if model_type in SPEAKING else turn
 
 
 def _write_clips(folder: Path) -> None:

@@ -20,9 +20,11 @@ from coval_load.reference.chat import ChatAgent
 from coval_load.reference.http_chat import HttpChatAgent
 from coval_load.reference.http_server import HttpService
 from coval_load.reference.misbehaviour import Misbehaviour
-from coval_load.reference.model_types import CHAT, CHAT_A2A, VOICE
+from coval_load.reference.model_types import CHAT, CHAT_A2A, GEMINI_REALTIME, OPENAI_REALTIME, VOICE
 from coval_load.reference.options import AgentOptions, ServerOptions
 from coval_load.reference.papers import Address, write_papers
+from coval_load.reference.realtime.gates import gemini_refusal, openai_refusal
+from coval_load.reference.realtime.openai import OpenAIAgent
 from coval_load.reference.server import BACKLOG, Server, Service
 from coval_load.reference.stamps import Stamps
 from coval_load.reference.voice import VoiceAgent
@@ -76,8 +78,18 @@ def make_service(options: AgentOptions, stamps: Stamps, address: Address) -> Ser
         return HttpService(HttpChatAgent(options, stamps))
     if options.model_type == CHAT_A2A:
         return HttpService(A2AAgent(options, stamps, address.endpoint))
+    if options.model_type == OPENAI_REALTIME:
+        return WebSocketService(OpenAIAgent(options), options, stamps, address.endpoint, openai_refusal)
+    if options.model_type == GEMINI_REALTIME:
+        return WebSocketService(_gemini(options), options, stamps, address.endpoint, gemini_refusal)
     agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
     return WebSocketService(agent, options, stamps, address.endpoint)
+
+
+def _gemini(options: AgentOptions) -> Agent:
+    module = importlib.import_module("coval_load.reference.realtime.gemini")
+    agent: Agent = module.GeminiAgent(options)
+    return agent
 
 
 def allow_many_connections() -> None:

@@ -13,6 +13,7 @@ from coval_load.reference.hearing import AUDIBLE_DBFS, WINDOW_S
 Samples = NDArray[np.float32]
 MULAW_BIAS = 0x84
 MULAW_CLIP = 32_635
+ALAW_CLIP = 32_767
 MP3_BITS_PER_S = 64_000
 
 
@@ -60,6 +61,18 @@ def to_mulaw(samples: Samples) -> bytes:
     mantissa = (magnitude >> (exponent + 3)) & 15
     sign = np.where(linear < 0, 0x80, 0)
     coded: NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    return coded.tobytes()
+
+
+def to_alaw(samples: Samples) -> bytes:
+    """ITU-T G.711 A-law, one byte a sample: even bits inverted, as they are on the wire."""
+    linear = np.round(np.clip(samples, -1, 1) * 32767).astype(np.int32)
+    # The negative half of the scale begins one below zero.
+    magnitude = np.minimum(np.where(linear < 0, -linear - 1, linear), ALAW_CLIP) >> 4
+    exponent = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 3, 0)
+    mantissa = (magnitude >> np.maximum(exponent - 1, 0)) & 15
+    sign = np.where(linear < 0, 0, 0x80)
+    coded: NDArray[np.uint8] = ((sign | (exponent << 4) | mantissa) ^ 0x55).astype(np.uint8)
     return coded.tobytes()
 
 

@@ -65,7 +65,7 @@ async def speak(line: Line, utterance: Utterance, options: VoiceOptions, turn: i
     `plays_s` how long the caller still has audio to play then.
     """
     began = trio.current_time()
-    interval_s = _interval_s(options)
+    interval_s = spacing_s(options)
     sent = 0
     for message in utterance.messages:
         if await happens_before(stop, began + sent * interval_s):
@@ -79,7 +79,8 @@ async def speak(line: Line, utterance: Utterance, options: VoiceOptions, turn: i
     line.stamp("reply_end", turn=turn, messages=sent, audio_s=audio_s, plays_s=plays_s)
 
 
-def _interval_s(options: VoiceOptions) -> float:
+def spacing_s(options: VoiceOptions) -> float:
+    """From one audio message to the next."""
     if options.mode == "burst":
         return 0.0
     return options.message_s / (options.speed if options.mode == "fast" else 1.0)

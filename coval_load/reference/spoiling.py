@@ -1,7 +1,8 @@
 """What a WebSocket agent does wrong instead of replying."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import trio
 
@@ -10,7 +11,9 @@ from coval_load.reference.misbehaviour import AT_REPLY
 
 # The first bytes of a text frame that promises 1,000 bytes (RFC 6455, section 5.2).
 HALF_A_FRAME = bytes([0x81, 126, 0x03, 0xE8]) + b'{"type":"audio_chunk","data":"AAAA'
-TEXT_KEYS = ("data", "text", "content")
+NOT_BASE64 = "*** not base64 ***"
+OPENAI_AUDIO = "response.output_audio.delta"
+TEXT_KEYS = ("text", "content")
 
 
 def spoil_message(kind: str, message: str | bytes) -> str | bytes:
@@ -20,11 +23,28 @@ def spoil_message(kind: str, message: str | bytes) -> str | bytes:
     spoiled = json.loads(message)
     if kind == "wrong-type":
         spoiled["type"] = "not_what_you_expect"
-    elif kind == "bad-base64" and "data" in spoiled:
-        spoiled["data"] = "*** not base64 ***"
+    elif kind == "bad-base64":
+        for holder, key in _audio_in(spoiled):
+            holder[key] = NOT_BASE64
     elif kind == "bad-path":
-        spoiled["elsewhere"] = {key: spoiled.pop(key) for key in TEXT_KEYS if key in spoiled}
+        for holder, key in (*_audio_in(spoiled), *_text_in(spoiled)):
+            holder.setdefault("elsewhere", {})[key] = holder.pop(key)
     return json.dumps(spoiled)
+
+
+def _audio_in(message: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    if "data" in message:
+        yield message, "data"
+    elif message.get("type") == OPENAI_AUDIO:
+        yield message, "delta"
+    # Gemini Live says what a message is by which of its keys it has.
+    for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", ()):
+        if "inlineData" in part:
+            yield part["inlineData"], "data"
+
+
+def _text_in(message: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    return ((message, key) for key in TEXT_KEYS if key in message)
 
 
 async def spoil_reply(line: Line, reply: Sequence[str | bytes], close_code: int) -> bool:

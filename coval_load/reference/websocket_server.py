@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,15 @@ import trio_websocket
 
 from coval_load.reference.http_setup import Head, ReplayedStream, answer_setup, read_head
 from coval_load.reference.line import Line
-from coval_load.reference.misbehaviour import AT_READY, AT_REPLY, AT_SETUP, AT_UPGRADE, STATUSES, kinds_for
+from coval_load.reference.misbehaviour import (
+    AT_READY,
+    AT_REPLY,
+    AT_SETUP,
+    AT_UPGRADE,
+    IN_REALTIME,
+    STATUSES,
+    kinds_for,
+)
 from coval_load.reference.options import AgentOptions
 from coval_load.reference.stamps import Stamps
 
@@ -31,14 +40,29 @@ class Agent(Protocol):
         ...
 
 
-class WebSocketService:
-    """Takes connections to an agent that speaks WebSocket."""
+def _welcome(head: Head) -> int | None:
+    return None
 
-    def __init__(self, agent: Agent, options: AgentOptions, stamps: Stamps, websocket_url: str) -> None:
+
+class WebSocketService:
+    """Takes connections to an agent that speaks WebSocket.
+
+    `refusal` gives the status that refuses an upgrade, None where it is welcome.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        options: AgentOptions,
+        stamps: Stamps,
+        websocket_url: str,
+        refusal: Callable[[Head], int | None] = _welcome,
+    ) -> None:
         self._agent = agent
         self._options = options
         self._stamps = stamps
         self._websocket_url = websocket_url
+        self._refusal = refusal
         # Each kind of event is counted by itself, so that a share of them is exact.
         self._setups = itertools.count()
         self._upgrades = itertools.count()
@@ -62,7 +86,7 @@ class WebSocketService:
 
     async def _upgrade(self, transport: trio.SocketStream, stream: trio.abc.Stream, head: Head) -> None:
         number = next(self._upgrades)
-        kinds = self._kinds(AT_UPGRADE | AT_READY | AT_REPLY, number)
+        kinds = self._kinds(AT_UPGRADE | AT_READY | AT_REPLY | IN_REALTIME, number)
         replayed = ReplayedStream(stream, head.raw)
         if "slow-loris" in kinds:
             replayed.dribble_s = DRIBBLE_S
@@ -72,21 +96,27 @@ class WebSocketService:
                 request = await trio_websocket.wrap_server_stream(
                     nursery, replayed, QUEUED_MESSAGES, MAX_MESSAGE, RECEIVE_BYTES
                 )
-            for kind in sorted(kinds & STATUSES.keys()):
-                self._stamps.add("rejected", connection=number, status=STATUSES[kind])
-                await request.reject(STATUSES[kind], body=b"told to fail")
+            status = self._status_instead(head, kinds)
+            if status is not None:
+                self._stamps.add("rejected", connection=number, status=status)
+                await request.reject(status, body=b"told to fail" if kinds & STATUSES.keys() else b"")
                 nursery.cancel_scope.cancel()
                 return
             websocket = await request.accept()
             replayed.dribble_s = None
             line = Line(websocket, replayed, transport, number, self._stamps, kinds, self._options.seed)
             line.simulation_output_id = simulation_named_in(head)
+            line.target, line.headers = head.target, head.headers
             line.stamp("accepted")
             if "not-reading" in kinds:
                 transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
                 replayed.deaf = True
             await self._agent.converse(line)
             nursery.cancel_scope.cancel()
+
+    def _status_instead(self, head: Head, kinds: frozenset[str]) -> int | None:
+        told = sorted(kinds & STATUSES.keys())
+        return STATUSES[told[0]] if told else self._refusal(head)
 
     def _kinds(self, moment: frozenset[str], number: int) -> frozenset[str]:
         return kinds_for(self._options.misbehaviours, moment, number)

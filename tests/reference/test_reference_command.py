@@ -174,7 +174,7 @@ def test_an_a2a_agents_papers(tmp_path):
 def test_the_help_tells_which_kinds_there_are_for_whom():
     said = " ".join(CliRunner().invoke(reference_agent, ["--help"]).output.split()).replace("- ", "-")
     assert "every model type: bad-path, drop" in said
-    assert "[voice|chat|chat_a2a|chat_websocket] What kind of agent it is. [default: voice]" in said
+    assert "[voice|chat|chat_a2a|chat_websocket|openai_realtime|gemini_realtime] What kind of agent it is. [default: voice]" in said
     assert "MODEL_TYPE_CHAT_A2A: half-json" in said
 
 
