@@ -1,11 +1,11 @@
 """The caller's mouth: a frame each 20 ms for the whole conversation, speech or silence, as a microphone sends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from coval_load.actors.clips import PreparedClip
-from coval_load.codecs.dialects.interface import VoiceDialect
+from coval_load.codecs.dialects.interface import Outgoing, VoiceDialect
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.link import Link
 from coval_load.engine.metronome import FRAME_S, Metronome
@@ -38,14 +38,20 @@ class Pacer:
     frames_skipped: int = attrs.field(default=0, init=False)
     _bodies: tuple[bytes, ...] = attrs.field(default=(), init=False)
     _position: int = attrs.field(default=0, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
     _next_due: float = attrs.field(default=0.0, init=False)
     _is_text: bool = attrs.field(init=False)
     _silence: bytes = attrs.field(init=False)
     _wrap: Callable[[bytes], bytes] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._is_text = self.dialect.frames_are_text
-        self._silence = self.dialect.frame(self.silence_body)
+        self.switch(self.link, self.dialect)
+
+    def switch(self, link: Link, dialect: VoiceDialect) -> None:
+        """Send over `link` from here on, as `dialect` has it."""
+        self.link, self.dialect = link, dialect
+        self._is_text = dialect.frames_are_text
+        self._silence = dialect.frame(self.silence_body)
 
     def start(self) -> None:
         """Take a seat on the metronome."""
@@ -61,9 +67,13 @@ class Pacer:
         return bool(self._bodies)
 
     def speak(self, clip: PreparedClip) -> Speech:
-        """Begin to say `clip` with the next frame that is due; the bell rings when its last frame was sent."""
+        """Begin to say `clip` with the next frame that is due; the bell rings when its last frame was sent.
+
+        What the dialect sends around something said goes out before its first frame and after its last.
+        """
         self._bodies = clip.bodies
         self._position = 0
+        self._begun = False  # its first frame may be left out for being late
         self._wrap = None if clip.are_messages else self.dialect.frame
         start = self._next_due
         return Speech(
@@ -77,17 +87,27 @@ class Pacer:
         """Send one frame; see `metronome.Speaker`."""
         self._next_due = due + FRAME_S
         if self._bodies:
-            body = self._bodies[self._position]
-            if self._wrap is not None:
-                body = self._wrap(body)
-            self._step()
+            self._speak_frame()
         elif self.send_silence:
-            body = self._silence
+            self.link.send_nowait(self._silence, self._is_text)
         else:
             return False
-        self.link.send_nowait(body, self._is_text)
         self.frames_sent += 1
         return True
+
+    def _speak_frame(self) -> None:
+        body = self._bodies[self._position]
+        if self._wrap is not None:
+            body = self._wrap(body)
+        if not self._begun:
+            self._begun = True
+            self._send(self.dialect.turn_started())
+        self.link.send_nowait(body, self._is_text)
+        self._step()
+
+    def _send(self, messages: Iterable[Outgoing]) -> None:
+        for message in messages:
+            self.link.send_nowait(message.payload, message.is_text)
 
     def frame_skipped(self, due: float) -> None:
         """Leave one frame out; what is said goes on as time does."""
@@ -104,4 +124,5 @@ class Pacer:
         self._position += 1
         if self._position == len(self._bodies):
             self._bodies = ()
+            self._send(self.dialect.turn_ended())
             self.bell.ring()

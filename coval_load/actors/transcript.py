@@ -37,6 +37,11 @@ class Entry:
     transcribed: str | None = None
     ended: str | None = None
 
+    @property
+    def is_said(self) -> bool:
+        """Whether it is words of one of the two, spoken or written."""
+        return self.kind in ("speech", "text") and self.role != "tool"
+
     def row(self, origin: float) -> dict[str, Any]:
         """As in `simulations.jsonl`: times since `origin`, the start of the run."""
         row: dict[str, Any] = {"role": self.role, "content": self.content, "start": self.start - origin}

@@ -1,0 +1,175 @@
+"""What an agent's protocol says about its replies, beside their sound: when they begin and end, their words and tokens.
+
+Where the protocol says nothing of that, nothing of this is ever called, and a reply is what is heard.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import attrs
+
+from coval_load.actors.transcript import Entry, usage_row
+from coval_load.codecs.events import ReplyEnded, ToolCallReceived, UsageReceived
+
+_FOREVER = float("inf")
+_MOST_KEPT = 200
+"""Replies within one turn of the caller's; of an agent that makes more, the oldest are let go."""
+
+
+@attrs.define
+class AgentReply:
+    """One reply. Times are of the Trio clock; `heard_from` is when its first audio plays, None where it holds none.
+
+    `calls` are those of its tools that got no result, `usage` the tokens it took.
+    """
+
+    started_at: float
+    heard_from: float | None = None
+    spoken: list[str] = attrs.field(factory=list)
+    written: list[str] = attrs.field(factory=list)
+    written_at: float | None = None
+    calls: list[ToolCallReceived] = attrs.field(factory=list)
+    called: bool = False
+    usage: UsageReceived | None = None
+    ended: ReplyEnded | None = None
+    ended_at: float = _FOREVER
+
+    @property
+    def words(self) -> str | None:
+        """What it says, as the agent wrote it down; None where it did not."""
+        return "".join(self.spoken or self.written).strip() or None
+
+    @property
+    def how_it_ended(self) -> str | None:
+        """For the transcript: None where it is complete."""
+        if self.ended is None or self.ended.status == "completed":
+            return None
+        return f"{self.ended.status}: {self.ended.reason}" if self.ended.reason else self.ended.status
+
+
+@attrs.define
+class AgentReplies:
+    """The replies of one conversation; see `actors.listener.Replies`.
+
+    Those that began before the caller was last heard to begin answer nothing that is waited for now.
+    """
+
+    _kept: list[AgentReply] = attrs.field(factory=list, init=False)
+    _awaited: list[AgentReply] = attrs.field(factory=list, init=False)
+    _owes_reply: bool = attrs.field(default=False, init=False)
+
+    @property
+    def latest(self) -> AgentReply | None:
+        """The reply that was started last."""
+        return self._kept[-1] if self._kept else None
+
+    def started(self, at: float) -> None:
+        """The agent works on another one."""
+        reply = AgentReply(at)
+        self._kept.append(reply)
+        self._awaited.append(reply)
+        self._owes_reply = False
+        del self._kept[:-_MOST_KEPT]
+
+    def ended(self, how: ReplyEnded, at: float) -> None:
+        """The latest is over."""
+        if self.latest is not None and self.latest.ended is None:
+            self.latest.ended, self.latest.ended_at = how, at
+
+    def results_given(self) -> None:
+        """The agent got what its tools gave: another reply follows, or more of this one."""
+        if self.latest is not None:
+            self.latest.calls.clear()
+        self._owes_reply = True
+
+    def caller_began(self) -> None:
+        """What is waited for from here on is an answer to what the caller begins to say now."""
+        self._awaited.clear()
+        self._owes_reply = False
+
+    def wait_on(self) -> None:
+        """What is waited for from here on is what the agent says next, though the caller said nothing."""
+        self._awaited = [reply for reply in self._awaited if reply.ended is None]
+
+    def renewed(self) -> None:
+        """Over a new connection: what was under way is not."""
+        self._awaited.clear()
+        self._owes_reply = False
+
+    # For the listener
+
+    def ended_silently(self) -> bool:
+        """Whether the agent's turn is over and none of its replies holds audio."""
+        done = [reply for reply in self._awaited if reply.ended is None or reply.ended.status != "cancelled"]
+        return (
+            bool(done)
+            and not self.going_on()
+            and all(reply.heard_from is None for reply in done)
+            and done[-1].ended is not None
+        )
+
+    def going_on(self) -> bool:
+        """Whether a reply is under way, or one is due for what a tool gave."""
+        return self._owes_reply or any(reply.ended is None for reply in self._awaited)
+
+    # What came of a turn
+
+    def answers(self) -> list[AgentReply]:
+        """The replies of the agent's turn that is waited for, or was heard, but those that were broken off."""
+        return [reply for reply in self._awaited if reply.ended is None or reply.ended.status != "cancelled"]
+
+    def of_kind(self, status: Literal["failed", "incomplete"]) -> ReplyEnded | None:
+        """How the last reply of the turn ended, if that is how."""
+        answers = self.answers()
+        ended = answers[-1].ended if answers else None
+        return ended if ended is not None and ended.status == status else None
+
+    def never_heard(self, since: float) -> None:
+        """What would have begun to play at `since` or later was thrown away."""
+        for reply in self._kept:
+            if reply.heard_from is not None and reply.heard_from >= since:
+                reply.heard_from = _FOREVER
+
+    def put_words(self, entries: Iterable[Entry], now: float) -> None:
+        """Put the words of the replies heard so far into `entries`, the agent's turns in the transcript.
+
+        A reply plays until the next one does, so its words stand with the first turn within that time.
+        """
+        heard = [reply for reply in self._kept if reply.heard_from is not None and reply.heard_from < _FOREVER]
+        turns = sorted(entries, key=lambda entry: entry.start)
+        said: dict[int, list[AgentReply]] = {}
+        for at, reply in enumerate(heard):
+            until = heard[at + 1].heard_from if at + 1 < len(heard) else None
+            place = next((number for number, turn in enumerate(turns) if _overlap(turn, reply, until, now)), None)
+            if place is not None:
+                said.setdefault(place, []).append(reply)
+        for place, replies in said.items():
+            _write(turns[place], replies)
+
+    def forget_written(self) -> None:
+        """Let go of replies whose words were put where they belong: all that are over, but for the latest."""
+        self._kept = [reply for reply in self._kept[:-1] if reply.ended is None] + self._kept[-1:]
+
+
+def _overlap(turn: Entry, reply: AgentReply, until: float | None, now: float) -> bool:
+    assert reply.heard_from is not None
+    end = now if turn.end is None else turn.end
+    return (until is None or turn.start < until) and end >= reply.heard_from
+
+
+def _write(turn: Entry, replies: list[AgentReply]) -> None:
+    words = [reply.words for reply in replies if reply.words]
+    if words:
+        turn.content = " ".join(words)
+    turn.ended = next((reply.how_it_ended for reply in reversed(replies) if reply.how_it_ended), None)
+    usages = [reply.usage for reply in replies if reply.usage is not None]
+    if usages:
+        turn.usage = usage_row(_sum(usages))
+
+
+def _sum(usages: list[UsageReceived]) -> UsageReceived:
+    def total(name: str) -> int | None:
+        counts = [count for usage in usages if (count := getattr(usage, name)) is not None]
+        return sum(counts) if counts else None
+
+    return UsageReceived(*(total(field.name) for field in attrs.fields(UsageReceived)))
