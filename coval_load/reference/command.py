@@ -149,6 +149,9 @@ _Options = TypeVar(
 @click.option("--resumption/--no-resumption", default=True, help="Gemini Live: give handles to go on with.")
 @click.option("--turn-detection", type=DETECTION, default="server_vad", help=DETECTION_HELP)
 @click.option("--api-version", type=API_VERSIONS, default="v1", help="Gemini Live: what the agent file says.")
+@click.option("--voice-activity", is_flag=True, help="Gemini Live: tell when the caller is heard.")
+@click.option("--text-frames/--binary-frames", default=False, help="Gemini Live: how it sends its JSON.")
+@click.option("--sole-connection", is_flag=True, help="Gemini Live: resume a session only when its connection ended.")
 def reference_agent(cpu: int | None, as_json: bool, **given: Any) -> None:
     """Run a reference agent until interrupted.
 

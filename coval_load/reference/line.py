@@ -12,6 +12,8 @@ import trio_websocket
 
 from coval_load.reference.stamps import Stamps
 
+MOST_REASON = 123
+
 
 class Line:
     """Carries messages both ways and stamps what happens under its connection number.
@@ -68,8 +70,9 @@ class Line:
                 return
             yield trio.current_time(), message
 
-    async def close(self, code: int) -> None:
-        await self._websocket.aclose(code, "the reference agent was told to do this")
+    async def close(self, code: int, reason: str = "the reference agent was told to do this") -> None:
+        """Of the reason, at most 123 bytes are sent (RFC 6455, section 5.5)."""
+        await self._websocket.aclose(code, reason.encode()[:MOST_REASON].decode(errors="ignore"))
 
     def drop(self) -> None:
         """Resets the TCP connection: no close frame, no TLS close, no FIN."""

@@ -97,6 +97,9 @@ class RealtimeOptions:
     replies of a connection it has reached a rate limit. A connection ends after `session_limit_s`, and
     `go_away_after_s` is when Gemini says so before; it gives handles to go on with if there is `resumption`.
     `transcripts` are those of both sides. `turn_detection` and `api_version` are what the agent file says.
+
+    Of Gemini alone: with `voice_activity` it tells when it hears the caller begin and stop; `text_frames` are what it
+    sends instead of binary ones; with `sole_connection` it takes up a session only after its last connection ended.
     """
 
     replies: tuple[str, ...] = ("audio",)
@@ -110,6 +113,9 @@ class RealtimeOptions:
     resumption: bool = True
     turn_detection: str = "server_vad"
     api_version: str = "v1"
+    voice_activity: bool = False
+    text_frames: bool = False
+    sole_connection: bool = False
 
     def reply_kind(self, turn: int) -> str:
         """What turn `turn`, from 1, ends in."""

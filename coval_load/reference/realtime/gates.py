@@ -1,6 +1,7 @@
-"""Who may speak to a realtime agent: the right path and key, else a status instead of the upgrade."""
+"""Who may speak to a realtime agent: the right path and key, else a status instead of the upgrade, or a close code."""
 
 import re
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from coval_load.reference.http_setup import Head
@@ -19,9 +20,10 @@ def openai_refusal(head: Head) -> int | None:
 
 
 def gemini_refusal(head: Head) -> int | None:
-    """The status that refuses a caller of Gemini Live; None for one that is welcome. The key may be in the query."""
-    target = urlsplit(head.target)
-    if not _GEMINI_PATHS.fullmatch(target.path):
-        return 404
-    keys = [head.headers.get("x-goog-api-key"), *parse_qs(target.query).get("key", ())]
-    return None if KEY in keys else 401
+    """As `openai_refusal`, of Gemini Live: by the path alone, for it closes the connection of one without a key."""
+    return None if _GEMINI_PATHS.fullmatch(urlsplit(head.target).path) else 404
+
+
+def gemini_key(target: str, headers: Mapping[str, str]) -> str | None:
+    """The key in the headers of an upgrade (names in lower case) or in its query; None where there is none."""
+    return headers.get("x-goog-api-key") or next(iter(parse_qs(urlsplit(target).query).get("key", ())), None)
