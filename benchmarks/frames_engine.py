@@ -1,6 +1,6 @@
 """The whole engine as a generator of voice frames: agent file, dialect, JSON, base64, onset of sound, recorder.
 
-    python benchmarks/frames_engine.py ENDPOINT CA_FILE|- SIMULATIONS SECONDS
+    python benchmarks/frames_engine.py ENDPOINT CA_FILE|- SIMULATIONS SECONDS [PROTOCOL]
 
 Prints one line of JSON. Measured is a window in which every simulation is connected.
 """
@@ -27,17 +27,23 @@ from coval_load.plans.rehearsal import Ensemble
 SETTLE_S = 2.0
 
 
-def plan(endpoint: str, ca_file: str, simulations: int) -> dict:
+METADATA = {
+    "websocket": {
+        "handshake_ready_message_type": "",
+        "receive_sample_rate_hertz": 16000,
+        "receive_audio_channels": 1,
+        "pace_inbound_binary_audio": True,
+    },
+    "openai_realtime": {"openai_realtime_api_key": "benchmark"},
+    "gemini_realtime": {"gemini_realtime_api_key": "benchmark"},
+}
+
+
+def plan(endpoint: str, ca_file: str, simulations: int, protocol: str) -> dict:
     agent = {
         "display_name": "echo",
-        "model_type": "MODEL_TYPE_WEBSOCKET",
-        "metadata": {
-            "endpoint": endpoint,
-            "handshake_ready_message_type": "",
-            "receive_sample_rate_hertz": 16000,
-            "receive_audio_channels": 1,
-            "pace_inbound_binary_audio": True,
-        },
+        "model_type": f"MODEL_TYPE_{protocol.upper()}",
+        "metadata": {"endpoint": endpoint, **METADATA[protocol]},
     }
     turn = {"type": "text", "text": "hello", "audio": "clip:pizza-order", "expects_reply": False}
     return {
@@ -57,7 +63,7 @@ def resident_kib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
-def main(endpoint: str, ca_file: str, simulations: int, seconds: float) -> None:
+def main(endpoint: str, ca_file: str, simulations: int, seconds: float, protocol: str = "websocket") -> None:
     figures = {}
 
     async def watch(live) -> None:
@@ -82,7 +88,7 @@ def main(endpoint: str, ca_file: str, simulations: int, seconds: float) -> None:
 
     protocols = known_protocols()
     options = {model_type: protocol.options for model_type, protocol in protocols.items()}
-    loaded = load_plan(plan(endpoint, ca_file, simulations), environ={}, options=options, clip_names=CLIPS)
+    loaded = load_plan(plan(endpoint, ca_file, simulations, protocol), environ={}, options=options, clip_names=CLIPS)
     ensemble = Ensemble.rehearse(loaded, protocols)
     with tempfile.TemporaryDirectory() as temporary:
         folder = create(Path(temporary) / "run", "frames", datetime.now(UTC))
@@ -96,4 +102,4 @@ def main(endpoint: str, ca_file: str, simulations: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:])

@@ -26,16 +26,18 @@ from coval_load.plans.launch import run_plan
 from coval_load.plans.loading import load_plan
 from coval_load.plans.overrides import Overrides
 from coval_load.plans.rehearsal import Ensemble
-from coval_load.reference.model_types import CHAT, CHAT_WEBSOCKET, VOICE
+from coval_load.reference.model_types import CHAT, CHAT_WEBSOCKET, GEMINI_REALTIME, OPENAI_REALTIME, VOICE
 from coval_load.reference.process import start_reference_agent
 
 BEGIN_END = {
     VOICE: ("heard_end", "reply_start"),
+    OPENAI_REALTIME: ("heard_end", "reply_start"),
+    GEMINI_REALTIME: ("heard_end", "reply_start"),
     CHAT_WEBSOCKET: ("message_in", "message_out"),
     CHAT: ("message_in", "message_out"),
 }
 SECTIONS = {"persona": {"conversation_initiation": "wait_for_user", "wait_seconds": 1.0}}
-LIMIT_MS = {VOICE: 10.0, CHAT_WEBSOCKET: 3.0}
+LIMIT_MS = {VOICE: 10.0, OPENAI_REALTIME: 10.0, GEMINI_REALTIME: 10.0, CHAT_WEBSOCKET: 3.0}
 
 
 def stamped_latencies(stamps: list[dict], model_type: str) -> dict[str, list[float]]:
@@ -83,9 +85,9 @@ async def measure(model_type: str, simulations: int) -> tuple[np.ndarray, dict]:
 @click.command()
 @click.option("--simulations", default=100, show_default=True)
 def main(simulations: int) -> None:
-    """Print a row for voice and one for chat."""
+    """Print a row for each kind of voice agent and one for chat."""
     os.sched_setaffinity(0, {0})
-    for model_type in (VOICE, CHAT_WEBSOCKET):
+    for model_type in LIMIT_MS:
         differences, summary = trio.run(measure, model_type, simulations)
         off = np.abs(differences) * 1000
         lateness = summary["metrics"].get("send_lateness", {}).get("p99", 0.0) * 1000
