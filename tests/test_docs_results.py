@@ -122,8 +122,10 @@ def test_the_printed_summary_in_the_documentation_is_what_is_printed():
 
 
 def test_the_turns_in_the_documentation_fit_the_schema():
-    (turns,), (row,) = blocks("json turns"), blocks("json simulation")
-    jsonschema.validate(json.loads(row) | {"transcript": json.loads(turns)}, schema("simulation"))
+    examples, (row,) = blocks("json turns"), blocks("json simulation")
+    assert len(examples) == 2
+    for turns in examples:
+        jsonschema.validate(json.loads(row) | {"transcript": json.loads(turns)}, schema("simulation"))
 
 
 def test_every_field_of_a_turn_is_explained():

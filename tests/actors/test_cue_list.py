@@ -64,6 +64,12 @@ def test_each_side_has_a_label_for_each_turn():
             turn("assistant", None, 12, 13, type="tool_call", tool={"id": "1", "name": "look_up", "arguments": "{}"}),
             "agent tool call: look_up {}",
         ),
+        (turn("assistant", "Well", 12, 13, type="text"), "agent text: Well"),
+        (turn("assistant", "Well", 12, 13, ended="cancelled: <b>x"), "agent (cancelled): Well"),
+        (turn("assistant", None, 12, 13, ended="failed", interrupted=True), "agent (interrupted) (failed)"),
+        (turn("user", "A large one.", 12, 13, transcribed="a LARGE one"), "caller: A large one."),
+        (turn("user", "A pizza", 12, 13, transcribed="A visa."), "caller: A pizza [understood: A visa.]"),
+        (turn("user", None, 12, 13, transcribed="A visa."), "caller: [understood: A visa.]"),
         (turn("tool", "42", 12, 13, type="tool_result", tool={"id": "1", "name": "look_up"}), "tool: look_up 42"),
     ],
 )

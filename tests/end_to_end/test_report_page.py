@@ -177,6 +177,19 @@ def test_what_the_agent_says_shows_and_does_nothing(browser, run, page):
     assert browser.complaints() == []  # a dialog would have failed every call since
 
 
+def test_what_the_agent_understood_and_how_its_reply_ended_show_beside_what_was_said(browser, run, page):
+    row = next(one for one in rows(run) if any("ended" in turn for turn in one["transcript"]))
+    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
+    opened(browser, row["simulation_output_id"])
+    (ended,) = (turn["ended"] for turn in row["transcript"] if "ended" in turn)
+    # Of the others only upper case and a mark differ.
+    assert browser.texts(".detail .heard") == [f"the agent understood: {visible(row['transcript'][0]['transcribed'])}"]
+    (measured,) = (text for text in browser.texts(".detail .measured") if "reply incomplete" in text)
+    assert measured.startswith(f"reply {visible(ended)} · 214 tokens read (96 of audio), 61 written (48 of audio)")
+    assert any(text.startswith("text: ") for text in browser.texts(".detail .said"))
+    assert browser.complaints() == []
+
+
 def test_a_recording_plays_from_a_turn(browser, run, page):
     row = next(one for one in rows(run) if one["recording"] and len(one["transcript"]) > 2)
     browser.open_report(page, f"#simulation={row['simulation_output_id']}")

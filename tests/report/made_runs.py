@@ -276,7 +276,22 @@ class Conversation:
         told = {"role": "assistant", "content": reply, "start": begins, "end": ends, "messages": 1, "metrics": took}
         self._use_tools(turn, begins)
         self.transcript.append(told)
+        if voice and self.number % 2:
+            self._as_realtime(turn, told, took)
         return ends + 0.5
+
+    def _as_realtime(self, turn: int, told: dict, took: dict) -> None:
+        """What an agent says beside its sound: half of the conversations are with such a one."""
+        parts = {"endpointing_time": 0.7 * took["response_latency"], "first_audio_time": 0.2 * took["response_latency"]}
+        self.measured += [(told["start"], name, value) for name, value in parts.items()]
+        took |= parts
+        said = self.transcript[-2] if self.transcript[-2]["role"] == "user" else {"content": None}
+        odd = HOSTILE[self.number % len(HOSTILE)] if self.run.hostile else "Could I have a visa?"
+        said["transcribed"] = odd if turn == 1 else f"{said['content']}!".upper()
+        told["usage"] = {"input_tokens": 214, "output_tokens": 61, "input_audio_tokens": 96, "output_audio_tokens": 48}
+        if turn == 3:
+            self.transcript.append(told | {"content": odd, "start": told["end"], "type": "text", "metrics": {}})
+            told["ended"] = f"incomplete: {odd[:200]}"
 
     def _reply(self, turn: int) -> str:
         if self.run.hostile and self.run.chance.random() < 0.3:

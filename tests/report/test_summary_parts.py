@@ -276,3 +276,31 @@ def test_a_limit_from_a_baseline_is_shown_with_what_it_comes_from():
     reason = "expected at most 1.1 s (baseline 1 s + 10%); got no value: nothing was measured for it"
     silent = row | {"value": None, "reason": reason}
     assert reason in " ".join(printed(thresholds=[silent]).split())
+
+
+def test_what_realtime_agents_say_of_their_replies_is_told_where_there_is_any():
+    results = Results()
+    counted = {
+        metrics.INPUT_TOKENS: 1200,
+        metrics.OUTPUT_TOKENS: 340,
+        metrics.INPUT_AUDIO_TOKENS: 900,
+        metrics.CACHED_TOKENS: 128,
+        metrics.REPLIES_CANCELLED: 12,
+        metrics.REPLIES_FAILED: 1,
+        metrics.AGENT_COMPLAINTS: 1,
+        metrics.RENEWALS: 3,
+    }
+    for name, amount in counted.items():
+        results.count(name, amount)
+    results.account(Labels()).record(metrics.RENEWAL_TIME, 0.42)
+    lines = printed(results).splitlines()
+    assert "1,200 tokens read (900 of audio, 128 cached) and 340 written by the agent" in " ".join(lines)
+    assert "replies of the agent: 12 cancelled, 1 failed" in lines
+    assert "1 error reported by the agent that ended nothing" in lines
+    assert "3 connections renewed (p50 420 ms, p95 420 ms)" in lines
+    assert any(line.startswith("renewal_time ") for line in lines)
+    assert all(len(line) <= 80 for line in lines)
+    results.count(metrics.OUTPUT_AUDIO_TOKENS, 300)
+    assert "and 340 written (300 of audio) by the agent" in " ".join(printed(results).split())
+    quiet = printed()
+    assert not any(word in quiet for word in ("token", "replies of", "reported", "renewed"))

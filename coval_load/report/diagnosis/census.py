@@ -30,6 +30,9 @@ BEGAN, ENDED = "\0began", "\0ended"
 CHECKS = "\0checks"
 """As if it were a kind of error: completed, with a check that failed."""
 
+ENDED_HOW = ("cancelled", "incomplete", "failed")
+"""What `ended` of a turn begins with."""
+
 _SEED = 20
 _LONGEST = 2_000
 _WAITED_FROM_START = frozenset({"connect_timeout", "handshake_timeout"})
@@ -86,6 +89,8 @@ class Census:
     kinds: dict[str, KindSeen] = attrs.field(factory=dict)
     offsets: dict[str, int] = attrs.field(factory=dict)
     """Of the rows of examples, by id."""
+    ended: dict[str, list[str]] = attrs.field(factory=dict)
+    """Examples of conversations in which a reply of the agent did not complete, by the first word of how it ended."""
     outcomes: Counter[str] = attrs.field(factory=Counter)
     last_s: float = 0.0
     last_completed_s: float | None = None
@@ -119,6 +124,7 @@ class Census:
         for tally in path:
             tally.settled += 1
         self._add_latencies(row, ended_s, path)
+        self._add_ended(row, offset)
         seen = _Seen(row, offset, began_s, ended_s, path)
         if outcome == metrics.FAILED:
             self._add_failure(seen)
@@ -178,6 +184,20 @@ class Census:
         for tally in path:
             if tally.latency is not None:
                 tally.latency.add(middle_s)
+
+    def _add_ended(self, row: Mapping[str, Any], offset: int) -> None:
+        turns = row.get("transcript")
+        for turn in turns if isinstance(turns, list) else ():
+            if not isinstance(turn, dict) or "ended" not in turn:
+                continue
+            how = text(turn["ended"])[:20].partition(":")[0]
+            if how not in ENDED_HOW or (how == "cancelled" and turn.get("interrupted")):
+                continue
+            examples = self.ended.setdefault(how, [])
+            simulation = text(row.get("simulation_output_id"))[:200]
+            if simulation and len(examples) < EXAMPLES and simulation not in examples:
+                examples.append(simulation)
+                self.offsets[simulation] = offset
 
     def _add_failure(self, seen: "_Seen") -> None:
         error = mapping(seen.row.get("error"))

@@ -15,6 +15,7 @@ from coval_load.report.diagnosis.good_news import good_news
 from coval_load.report.diagnosis.latency import latency_finding, samples
 from coval_load.report.diagnosis.plan_kept import plan_findings, run_findings
 from coval_load.report.diagnosis.reading import mapping, seconds
+from coval_load.report.diagnosis.replies import reply_findings
 from coval_load.report.diagnosis.slow_labels import slow_labels
 from coval_load.report.diagnosis.thresholds import threshold_findings
 
@@ -46,7 +47,8 @@ def diagnose(
     checks = check_finding(census, summary, run, blame)
     errors = list(error_findings(census, run, blame))
     others = [*generator_findings(summary, course), *plan_findings(summary), *run_findings(summary, run)]
-    explained = [*errors, *others, *about_latency, *([checks] if checks else [])]
+    replies = list(reply_findings(summary, census))
+    explained = [*errors, *others, *about_latency, *([checks] if checks else []), *replies]
     crossed = list(threshold_findings(summary, explained, checks, about_latency))
     found = _in_order([*explained, *crossed])
     found += good_news(summary, census, latencies, about_latency)

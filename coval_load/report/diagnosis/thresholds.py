@@ -6,6 +6,7 @@ from typing import Any
 from coval_load.engine import metrics
 from coval_load.report.diagnosis.finding import Finding
 from coval_load.report.diagnosis.reading import message, named, number, rows, text
+from coval_load.report.diagnosis.replies import TITLES
 from coval_load.report.summary_parts.thresholds import came
 
 MOST = 20
@@ -51,6 +52,8 @@ def _explains(
     name, _, labels = metric.partition("{")
     if name in (metrics.CHECKS_FAILED, metrics.CHECKS_PASSED):
         return checks
+    if name in TITLES:
+        return next((one for one in found if one.title.startswith(TITLES[name])), None)
     if name in _NOT_BEGUN:
         return next((one for one in found if one.about == "plan" and one.kind is None), None)
     if name in _ERRORS:

@@ -7,8 +7,14 @@ from typing import Any
 from coval_load.engine import metrics
 from coval_load.report.paint import Paint, one_line
 from coval_load.report.summary_parts.text import WIDTH, percent, wrapped
-from coval_load.report.units import clock, many
+from coval_load.report.units import clock, duration, many
 
+_ENDED = {
+    metrics.REPLIES_CANCELLED: "cancelled",
+    metrics.REPLIES_INCOMPLETE: "incomplete",
+    metrics.REPLIES_FAILED: "failed",
+    metrics.REPLIES_WITHOUT_AUDIO: "without audio",
+}
 _OPEN = ("arrival_rate", "ramping_arrival_rate")
 
 
@@ -27,7 +33,8 @@ def headline(summary: Mapping[str, Any], run: Mapping[str, Any], paint: Paint) -
         said.append(f"in {clock(took)}")
     yield from wrapped(", ".join(said), indent="")
     yield from _tools_and_tokens(summary["counters"])
-    yield from _connections(summary["counters"])
+    yield from _replies(summary["counters"], paint)
+    yield from _connections(summary)
 
 
 def _not_as_due(summary: Mapping[str, Any], paint: Paint) -> Iterator[str]:
@@ -90,18 +97,40 @@ def _tools_and_tokens(counters: Mapping[str, int]) -> Iterator[str]:
     said = [many(calls, "tool call")] if calls else []
     read, written = counters.get(metrics.INPUT_TOKENS, 0), counters.get(metrics.OUTPUT_TOKENS, 0)
     if read or written:
-        said.append(f"{many(read, 'token')} read and {written:,} written by the agent")
+        of_read = _of(counters, (metrics.INPUT_AUDIO_TOKENS, "of audio"), (metrics.CACHED_TOKENS, "cached"))
+        of_written = _of(counters, (metrics.OUTPUT_AUDIO_TOKENS, "of audio"))
+        said.append(f"{many(read, 'token')} read{of_read} and {written:,} written{of_written} by the agent")
     if said:
-        yield ", ".join(said)
+        yield from wrapped(", ".join(said), indent="", hanging="  ")
 
 
-def _connections(counters: Mapping[str, int]) -> Iterator[str]:
+def _of(counters: Mapping[str, int], *parts: tuple[str, str]) -> str:
+    told = ", ".join(f"{counters[name]:,} {word}" for name, word in parts if counters.get(name))
+    return f" ({told})" if told else ""
+
+
+def _replies(counters: Mapping[str, int], paint: Paint) -> Iterator[str]:
+    found = [f"{counters[name]:,} {word}" for name, word in _ENDED.items() if counters.get(name)]
+    said = [f"replies of the agent: {', '.join(found)}"] if found else []
+    complaints = counters.get(metrics.AGENT_COMPLAINTS, 0)
+    if complaints:
+        said.append(f"{many(complaints, 'error')} reported by the agent that ended nothing")
+    for one in said:
+        yield from (paint(line, "yellow") for line in wrapped(one, indent="", hanging="  "))
+
+
+def _connections(summary: Mapping[str, Any]) -> Iterator[str]:
+    counters = summary["counters"]
     again, replaced = counters.get(metrics.RECONNECTS, 0), counters.get(metrics.CONNECTIONS_RECYCLED, 0)
     said = [many(again, "reconnect")] if again else []
     if replaced:
         said.append(f"{many(replaced, 'connection')} recycled by age")
+    renewed, took = counters.get(metrics.RENEWALS, 0), summary["metrics"].get(metrics.RENEWAL_TIME)
+    if renewed:
+        told = f" (p50 {duration(took['p50'])}, p95 {duration(took['p95'])})" if took else ""
+        said.append(f"{many(renewed, 'connection')} renewed{told}")
     if said:
-        yield ", ".join(said)
+        yield from wrapped(", ".join(said), indent="", hanging="  ")
 
 
 def _took(run: Mapping[str, Any]) -> float | None:

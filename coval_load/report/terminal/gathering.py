@@ -34,6 +34,8 @@ SHOWN = (
     metrics.TTFT,
     metrics.TURN_TIME,
     metrics.RESPONSE_TIME,
+    metrics.ENDPOINTING_TIME,
+    metrics.FIRST_AUDIO_TIME,
     metrics.CONNECT_TIME,
     metrics.GREETING_LATENCY,
     metrics.BARGE_IN_STOP_LATENCY,

@@ -40,6 +40,11 @@ def test_a_voice_agents_words_are_not_known():
     assert (len(conversation.replies()), conversation.texts()) == (1, [])
 
 
+def test_what_a_voice_agent_wrote_is_a_reply_too():
+    conversation = talk(said("user", "Hi", 0), said("assistant", "Hello", 1) | {"type": "text"})
+    assert conversation.texts() == ["Hello"]
+
+
 def test_a_reply_that_was_interrupted_belongs_to_the_turn_before():
     conversation = talk(said("user", "a", 0), said("assistant", "long", 1), said("user", "b", 2))
     assert (conversation.texts(1), conversation.texts(2)) == (["long"], [])

@@ -256,3 +256,73 @@ def test_chance_alone_has_no_stretch():
     chance = np.random.default_rng(5)
     false = sum(bool(stretches(np.full(200, 10.0), chance.binomial(10, 0.1, 200).astype(float))) for _ in range(100))
     assert false <= 2
+
+
+def counted(measured=(), **counters):
+    told = made.summary()
+    told["counters"] |= {"turns": 200} | counters
+    told["metrics"] |= dict(measured)
+    return told
+
+
+def ended(number, how, **more):
+    turn = {"role": "assistant", "content": "Well", "start": 1.0, "end": 2.0, "ended": how}
+    return made.row(number, transcript=[turn | more])
+
+
+@pytest.mark.parametrize(
+    ("name", "amount", "title", "severity"),
+    [
+        ("replies_failed", 40, "replies that failed: 40 in 200 turns (20 %)", "warning"),
+        ("replies_incomplete", 20, "replies that were incomplete: 20 in 200 turns (10 %)", "bad"),
+        ("replies_incomplete", 19, "replies that were incomplete: 19 in 200 turns", "warning"),
+        ("replies_without_audio", 2, "replies without audio: 2 in 200 turns (1 %)", "warning"),
+        ("replies_cancelled", 50, "replies that the agent broke off with no barge-in: 50 in 200", "warning"),
+        (
+            "agent_complaints",
+            900,
+            "errors that the agent reported and went on after: 900 in 200 turns (100",
+            "warning",
+        ),
+        ("renewals", 20, "connections that were renewed: 20 in 200", "warning"),
+    ],
+)
+def test_what_became_of_many_replies_is_told(name, amount, title, severity):
+    one = made.finding(made.looked_at([made.row()], (), counted(**{name: amount})), title)
+    assert (one.about, one.severity) == ("agent", severity)
+    assert one.sentences
+
+
+@pytest.mark.parametrize(("name", "amount"), [("replies_failed", 1), ("agent_complaints", 1), ("renewals", 19)])
+def test_what_became_of_few_replies_is_left_to_the_counters(name, amount):
+    assert made.looked_at([made.row()], (), counted(**{name: amount})).answer.startswith("Nothing went wrong")
+
+
+def test_replies_that_a_barge_in_broke_off_are_as_they_should_be():
+    of_barge_ins = {"barge_in_stop_latency": {"count": 45}, "interrupt_detected_time": {"count": 50}}
+    told = counted(of_barge_ins, replies_cancelled=50)
+    assert made.looked_at([made.row()], (), told).answer.startswith("Nothing went wrong")
+    rows = [
+        ended(0, "cancelled: turn_detected", interrupted=True),
+        ended(1, "cancelled: turn_detected"),
+        ended(2, "failed: <b>"),
+        ended(3, 7),
+        ended(4, "cancelled"),
+    ]
+    one = made.finding(made.looked_at(rows, (), counted(of_barge_ins, replies_cancelled=60)), "with no barge-in: 10 in")
+    assert one.simulations == ("simulation-1", "simulation-4")
+
+
+def test_how_long_renewals_took_is_told():
+    took = {"renewal_time": {"count": 30, "p50": 0.3, "p95": 1.25}}
+    one = made.finding(made.looked_at([made.row()], (), counted(took, renewals=30)), "connections that were renewed")
+    assert made.said(one).endswith(": 300 ms (p50), 1.25 s (p95)")
+
+
+def test_a_threshold_on_replies_is_explained_by_them():
+    told = crossed("replies_incomplete", "count < 5")
+    told["counters"] |= {"turns": 200, "replies_incomplete": 30}
+    found = made.looked_at([made.row(), ended(1, "incomplete: max_output_tokens")], (), told)
+    one = made.finding(found, "threshold crossed: replies_incomplete")
+    assert "see: replies that were incomplete: 30" in made.said(one)
+    assert one.simulations == ("simulation-1",)

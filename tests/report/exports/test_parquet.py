@@ -12,6 +12,7 @@ from exported import row, sample_run
 from coval_load.engine.metrics import METRICS
 from coval_load.report.exports import parquet
 from coval_load.report.exports.parquet import ParquetTables
+from coval_load.report.exports.parquet_rows import TOKENS
 from coval_load.report.exports.parquet_schemas import SIMULATIONS, TURNS
 from coval_load.report.kept import Kept
 from coval_load.report.scan import scan
@@ -159,3 +160,19 @@ def test_a_transcript_that_was_kept_beside_its_row_is_there(tmp_path):
             tables.add(one, number)
     turns = pq.read_table(tmp_path / "made" / "turns.parquet").to_pylist()
     assert [turn["simulation_output_id"] for turn in turns] == ["id-3"] * len(TRANSCRIPT)
+
+
+def test_what_realtime_agents_say_of_a_turn_has_columns(tmp_path):
+    usage = {"input_tokens": 214, "output_tokens": 61, "input_audio_tokens": 96, "cached_tokens": 64}
+    transcript = [
+        {"role": "user", "content": "Pizza", "start": 0.0, "end": 1.0, "transcribed": "Visa\x1b[2J"},
+        {"role": "assistant", "content": "For", "start": 2.0, "end": 3.0, "ended": "cancelled: heard", "usage": usage},
+        {"role": "assistant", "content": "Hello", "start": 4.0, "end": 4.0, "type": "text"},
+    ]
+    simulations, turns = written(tmp_path, [row(0, transcript=transcript)])
+    told = turns.to_pylist()
+    assert [one["transcribed"] for one in told] == ["Visa\x1b[2J", None, None]
+    assert [one["ended"] for one in told] == [None, "cancelled: heard", None]
+    assert [told[1][name] for name in TOKENS] == [214, 61, 96, None, 64]
+    assert [one["type"] for one in told] == [None, None, "text"]
+    assert simulations["agent_turns"].to_pylist() == [2]

@@ -86,10 +86,12 @@ function spokenTurn(turn, begins, player) {
   const added = [];
   if (turn.interrupted) added.push("the caller barged in");
   if (turn.interrupted_caller) added.push("began while the caller spoke");
-  if (turn.usage) added.push(`${turn.usage.input_tokens ?? "?"} tokens read, ${turn.usage.output_tokens ?? "?"} written`);
+  if (turn.ended) added.push(`reply ${turn.ended}`);
+  if (turn.usage) added.push(tokens(turn.usage));
   if (measured.length) added.push(inWords(measured));
   return make("li", { class: `turn ${turn.role}` }, time, make("span", {}, SPEAKERS[turn.role] || turn.role),
     make("span", { class: "said" }, said(turn)),
+    misunderstood(turn) ? make("span", { class: "heard" }, `the agent understood: ${turn.transcribed || "nothing"}`) : null,
     added.length ? make("span", { class: "measured" }, added.join(" · ")) : null);
 }
 
@@ -97,6 +99,20 @@ function said(turn) {
   if (turn.tool) return `${turn.type === "tool_call" ? "calls" : "result of"} ${turn.tool.name}: ${turn.tool.arguments ?? turn.content ?? ""}`;
   if (turn.type) return `${turn.type}: ${turn.content ?? ""}`;
   return turn.content ?? "(words not known)";
+}
+
+// How a transcription writes what it heard is no misunderstanding.
+const asHeard = (words) => words.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]+/gu, " ").trim();
+
+function misunderstood(turn) {
+  return typeof turn.transcribed === "string" && asHeard(turn.transcribed) !== asHeard(turn.content ?? "");
+}
+
+function tokens(usage) {
+  const ofAudio = (amount) => (amount === undefined ? "" : ` (${amount} of audio)`);
+  const told = `${usage.input_tokens ?? "?"} tokens read${ofAudio(usage.input_audio_tokens)}, `
+    + `${usage.output_tokens ?? "?"} written${ofAudio(usage.output_audio_tokens)}`;
+  return usage.cached_tokens === undefined ? told : `${told}, ${usage.cached_tokens} from the cache`;
 }
 
 function inWords(measured) {

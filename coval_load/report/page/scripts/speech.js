@@ -1,7 +1,7 @@
 // Who spoke when, as a picture: a lane for the caller, one for the agent, and marks for what is neither.
 
 const LANES = { user: 26, assistant: 62 };
-const SIGNS = { dtmf: "#", media: "▣", tool_call: "⚙", tool_result: "↩" };
+const SIGNS = { dtmf: "#", media: "▣", text: "¶", tool_call: "⚙", tool_result: "↩" };
 const WIDE = 1000, LEFT = 62, TALL = 132, THICK = 26;
 const NICE_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
 
@@ -47,7 +47,7 @@ function speech(row) {
 function drawnTurn(turn, x) {
   const from = x(turn.start), wide = Math.max(2, x(turn.end) - from);
   if (turn.type) {
-    const what = turn.tool ? `${turn.type} ${turn.tool.name}` : turn.type;
+    const what = turn.tool ? `${turn.type} ${turn.tool.name}` : `${turn.type}: ${(turn.content || "").slice(0, 200)}`;
     return mark(turn.type === "tool_result" ? from + 15 : from, 16, SIGNS[turn.type] || "•", what);
   }
   const lane = LANES[turn.role];

@@ -62,6 +62,9 @@ async function openStore() {
 }
 
 function spoken(row) {
-  const said = (row.transcript || []).map((turn) => (turn.tool ? `${turn.tool.name} ${JSON.stringify(turn.tool.arguments ?? "")}` : "") + (turn.content || ""));
+  const said = (row.transcript || []).flatMap((turn) => [
+    turn.tool ? `${turn.tool.name} ${JSON.stringify(turn.tool.arguments ?? "")}` : "",
+    turn.content || "", turn.transcribed || "", turn.ended || "",
+  ]);
   return [...said, row.error ? row.error.message : ""].join("\n").toLowerCase();
 }
