@@ -3,7 +3,7 @@
     python benchmarks/echo_agent.py FOLDER [--tls] [--protocol websocket|openai_realtime|gemini_realtime]
 
 Writes `endpoint` into FOLDER (and `ca.pem` with --tls), then runs until it is terminated. Over WebSocket a message
-comes back as it is; the realtime protocols give 20 ms of speech at 24 kHz for each frame, in messages as their providers
+comes back as it is; the realtime protocols give 20 ms of speech at 24 kHz for each frame, in messages as the providers
 send them.
 """
 
