@@ -5,15 +5,15 @@ import math
 import attrs
 import trio
 
+from coval_load.actors.line import Line
 from coval_load.actors.loss import Loss
 from coval_load.actors.persona import Persona, Say, Turn
 from coval_load.actors.receiver import ChatReply, CoalescingReceiver
 from coval_load.actors.simulation import Simulation
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.dialects.interface import ChatDialect
-from coval_load.codecs.events import AudioReceived, TextReceived
+from coval_load.codecs.events import AudioReceived, Event, TextReceived
 from coval_load.engine import metrics
-from coval_load.engine.link import Link
 
 
 @attrs.define(eq=False)
@@ -39,11 +39,14 @@ class ChatConversation:
         if isinstance(event, TextReceived):
             self._receiver.text_received(event.text, at)
 
+    def note(self, event: Event, at: float) -> None:
+        """Nothing else that may come is of use in a chat."""
+
     def lost(self, loss: Loss) -> None:
         """No more will come."""
         self._receiver.lost(loss.failure, loss.clean)
 
-    async def hold(self, link: Link, ready_at: float) -> None:
+    async def hold(self, line: Line, ready_at: float) -> None:
         """Take every turn."""
         self._due = self._over_at = ready_at
         response_s = self.simulation.services.timeouts.response_s
@@ -54,9 +57,9 @@ class ChatConversation:
             latency = max(greeting.first_at - ready_at, 0.0)
             self.simulation.measures.turn(entry.metrics, metrics.GREETING_LATENCY, latency)
         for turn in self.turns:
-            await self._take(turn, link, response_s)
+            await self._take(turn, line, response_s)
 
-    async def _take(self, turn: Turn, link: Link, response_s: float) -> None:
+    async def _take(self, turn: Turn, line: Line, response_s: float) -> None:
         if not isinstance(turn.action, Say):
             if not turn.expects_reply:
                 self._due = self._over_at = trio.current_time()
@@ -68,7 +71,7 @@ class ChatConversation:
         sent_at = trio.current_time()
         self._note_strays(sent_at)
         message = self.dialect.text(turn.action.text or "")
-        link.send_nowait(message.payload, message.is_text)
+        line.send((message,))
         self.simulation.tell("sent", message.payload[:500].decode("utf-8", "replace"))
         self.simulation.take_turn()
         self.simulation.transcript.add(Entry("user", turn.action.text, sent_at, sent_at))

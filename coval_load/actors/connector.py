@@ -1,14 +1,14 @@
 """The way to one agent: where to dial, with which headers, after which request. Shared by its simulations."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 from websockets.client import ClientProtocol
 
 from coval_load.actors.http_first import SessionRequest, ask_for_url
 from coval_load.actors.redialling import Redialling
-from coval_load.agents.authorization import authorization_headers
+from coval_load.agents.destination import Destination, SetUp
 from coval_load.agents.headers import can_be_sent
 from coval_load.codecs.templates import TemplateError, fill_json
 from coval_load.engine.dialling import Dialler
@@ -17,65 +17,40 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.wire import Socket
 
 
-class ConnectionOptions(Protocol):
-    """The part of an agent's options that says how to reach it ("Connection Modes" of agent-docs 001 and 002)."""
-
-    @property
-    def connection_mode(self) -> str: ...
-    @property
-    def endpoint(self) -> str | None: ...
-    @property
-    def authorization_header(self) -> str | None: ...
-    @property
-    def custom_headers(self) -> Mapping[str, str]: ...
-    @property
-    def http_url(self) -> str | None: ...
-    @property
-    def http_method(self) -> str: ...
-    @property
-    def http_request_body(self) -> Any: ...
-    @property
-    def http_headers(self) -> Mapping[str, str]: ...
-    @property
-    def websocket_url_response_path(self) -> str | None: ...
-
-
 @attrs.frozen
 class Connector:
     """`wrong_with(url)` holds a URL that came over HTTP to the same rules as one in an agent file."""
 
-    options: ConnectionOptions
+    destination: Destination
     dialler: Dialler
     http: HttpPool
     wrong_with: Callable[[str], str | None]
     redialling: Redialling = attrs.field(factory=Redialling)
 
     @property
-    def asks_first(self) -> bool:
-        """Whether an HTTP request comes before the WebSocket."""
-        return self.options.connection_mode == "http_first"
+    def set_up(self) -> SetUp | None:
+        """The HTTP request that comes before the WebSocket, if there is one."""
+        return self.destination.set_up
 
-    async def ask(self, values: Mapping[str, Any]) -> str:
+    async def ask(self, set_up: SetUp, values: Mapping[str, Any]) -> str:
         """The WebSocket URL from the agent's set-up endpoint; errors as of `ask_for_url`."""
-        options = self.options
-        assert options.http_url is not None
-        assert options.websocket_url_response_path is not None
         request = SessionRequest(
-            method=options.http_method,
-            url=options.http_url,
-            headers=dict(_filled(options.http_headers, values, "http_headers")),
-            body=_fill(options.http_request_body, values, "http_request_body"),
-            url_path=options.websocket_url_response_path,
+            method=set_up.method,
+            url=set_up.url,
+            headers=dict(_filled(set_up.headers, values, "http_headers")),
+            body=_fill(set_up.body, values, "http_request_body"),
+            url_path=set_up.url_path,
         )
         return await ask_for_url(self.http, request, self.wrong_with)
 
     async def dial(self, url: str | None, values: Mapping[str, Any]) -> tuple[Socket, ClientProtocol]:
-        """An open WebSocket to `url`, or to the agent's own endpoint; errors as of `Dialler.dial`."""
-        where = url or self.options.endpoint
+        """An open WebSocket to `url`, or to the agent's own; errors as of `Dialler.dial`."""
+        where = url or self.destination.url
         assert where is not None
-        headers = list(_filled(self.options.custom_headers, values, "custom_headers"))
-        if self.options.authorization_header:
-            headers += authorization_headers(self.options.authorization_header).items()
+        headers = [
+            *_filled(self.destination.headers, values, "custom_headers"),
+            *self.destination.fixed_headers.items(),
+        ]
         return await self.dialler.dial(where, headers)
 
 

@@ -1,10 +1,11 @@
-"""What comes between the upgrade and the conversation: initialization JSON out, ready message in."""
+"""What comes between the upgrade and the conversation: the ready message, where one is awaited."""
 
 from collections.abc import Callable
 
 import attrs
 
 from coval_load.actors.loss import Loss
+from coval_load.codecs.dialects.interface import Handshaking
 from coval_load.codecs.events import ReadyReceived
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
@@ -12,14 +13,12 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 @attrs.define
 class Handshake:
-    """Waits for the ready message, where the agent's options name one ("Handshake" of agent-docs 001 and 002).
+    """Waits for the ready message, where the agent's format says what it is.
 
     Texts and audio that come earlier are kept by whoever hears them; nothing is lost here.
     """
 
-    ready_type: str
-    requires_session_id: bool
-    timeout_s: float
+    awaited: Handshaking
     bell: Doorbell
     _ready: ReadyReceived | None = attrs.field(default=None, init=False)
 
@@ -36,23 +35,23 @@ class Handshake:
 
         Raises SimulationFailed: `handshake_timeout`, `handshake_invalid`, or how the connection was lost.
         """
-        if not self.ready_type:
+        awaited = self.awaited
+        if not awaited.ready_message:
             return None
         if not await self.bell.until(lambda: self._ready is not None or lost() is not None, deadline):
             raise SimulationFailed(
                 ErrorKind.HANDSHAKE_TIMEOUT,
-                f"expected a message of type {self.ready_type!r} within {self.timeout_s:g} s of the upgrade; "
-                f"{explain()}: "
-                "set handshake_ready_message_type to what the agent sends, or to an empty string to wait for nothing",
+                f"expected {awaited.ready_message} within {awaited.timeout_s:g} s of the upgrade; {explain()}"
+                f"{awaited.advice and ': '}{awaited.advice}",
             )
         loss = lost()
         if self._ready is None:
             assert loss is not None
             raise loss.failure
-        if self.requires_session_id and self._ready.session_id is None:
+        if awaited.requires_session_id and self._ready.session_id is None:
             raise SimulationFailed(
                 ErrorKind.HANDSHAKE_INVALID,
-                f"expected session_id in the message of type {self.ready_type!r}; it has none: "
+                f"expected session_id in the {awaited.ready_message.removeprefix('a ')}; it has none: "
                 "send one, or set handshake_requires_session_id to false",
             )
         return self._ready.session_id

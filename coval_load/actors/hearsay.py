@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.events import AgentEventReceived, MessageIgnored
+from coval_load.codecs.events import AgentComplained, AgentEventReceived, MessageIgnored
 from coval_load.engine import metrics
 from coval_load.engine.plain_json import dump_json
 from coval_load.engine.tally import Account
@@ -13,11 +13,12 @@ from coval_load.engine.tally import Account
 _MOST_EVENTS = 1_000
 _MOST_EVENT_BYTES = 1024 * 1024
 _MOST_REASONS = 20
+_MOST_REASON = 300
 
 
 @attrs.define
 class Hearsay:
-    """Captured events, and why other messages were ignored."""
+    """Captured events, errors after which the agent went on, and why other messages were ignored."""
 
     account: Account
     _events: list[dict[str, Any]] = attrs.field(factory=list, init=False)
@@ -26,6 +27,7 @@ class Hearsay:
     _left_out_since: float = attrs.field(default=0.0, init=False)
     _ignored_since_answer: int = attrs.field(default=0, init=False)
     _ignored: Counter[str] = attrs.field(factory=Counter, init=False)
+    _complaint: str = attrs.field(default="", init=False)
 
     def captured(self, event: AgentEventReceived, at: float) -> None:
         """Keep an event; at most 1,000 of them and 1 MiB are kept for one simulation."""
@@ -47,13 +49,24 @@ class Hearsay:
         if event.reason in self._ignored or len(self._ignored) < _MOST_REASONS:
             self._ignored[event.reason] += 1
 
+    def complained(self, event: AgentComplained, at: float) -> None:
+        """Count an error that the agent reported, and keep it as an event of type `error`."""
+        self.account.count(metrics.AGENT_COMPLAINTS)
+        self._complaint = event.reason[:_MOST_REASON]
+        self.captured(AgentEventReceived("error", None, {"reason": self._complaint}), at)
+
     def answered(self) -> None:
-        """A reply was heard: what was ignored before it explains no later silence."""
+        """A reply was heard: what came before it explains no later silence."""
+        self._complaint = ""
         self._ignored.clear()
         self._ignored_since_answer = 0
 
     def explain(self) -> str:
         """What came instead of what was waited for, most frequent first; empty if nothing did."""
+        complaint = f"the agent reported an error: {self._complaint}" if self._complaint else ""
+        return "; ".join(filter(None, (complaint, self._explain_ignored())))
+
+    def _explain_ignored(self) -> str:
         if not self._ignored:
             return ""
         counted = "; ".join(f"{reason} ({count}x)" for reason, count in self._ignored.most_common(3))

@@ -4,7 +4,16 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from coval_load.codecs.events import AgentEventReceived, AudioReceived, Event, MessageIgnored, Violation
+from coval_load.codecs.events import (
+    AgentComplained,
+    AgentEventReceived,
+    AudioReceived,
+    Event,
+    GoingAway,
+    MessageIgnored,
+    StrayAudioReceived,
+    Violation,
+)
 
 _LONG_TEXT = re.compile(r'"([^"\\]{24})[^"\\]{60,}"')
 
@@ -23,10 +32,19 @@ class Narrator(Protocol):
 def message_told(payload: bytes, is_text: bool, events: Sequence[Event]) -> tuple[str, str, str]:
     """`what`, `detail` and `more` for a message that the dialect read as `events`."""
     size = f"{len(payload)} bytes in a {'text' if is_text else 'binary'} message"
+    is_text = is_text or (payload[:1] == b"{" and payload.rstrip()[-1:] == b"}")  # some send JSON in binary messages
     shown = _abridged(payload) if is_text else size
     match events[0] if events else None:
         case AudioReceived():
             return "received audio", "", f"{size}{f': {shown}' if is_text else ''}"
+        case StrayAudioReceived():
+            return "received audio that nobody hears", "", f"{size}{f': {shown}' if is_text else ''}"
+        case AgentComplained(reason=reason):
+            return "the agent reported an error", reason, shown
+        case GoingAway(time_left_s=None):
+            return "the agent is going to end the connection", "", shown
+        case GoingAway(time_left_s=left_s):
+            return "the agent is going to end the connection", f"in {left_s:g} s", shown
         case MessageIgnored(reason=reason):
             return "ignored a message", reason, shown
         case Violation(reason=reason):

@@ -8,7 +8,9 @@ from typing import Any, Literal
 import attrs
 
 from coval_load.agents.body import Agent
+from coval_load.agents.destination import Destination
 from coval_load.agents.model_types import ModelType
+from coval_load.agents.options import connection
 from coval_load.agents.options.chat import ChatOptions
 from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
@@ -30,7 +32,9 @@ class AgentProtocol:
 
     Over `transport` `http` the format is an `HttpChatFormat`, and the options name a `chat_endpoint`. `options` is
     the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an agent share;
-    `check(format)` gives (field, what is wrong) and never raises.
+    `check(format)` gives (field, what is wrong) and never raises. Over a WebSocket `destination(options)` is where
+    it is dialled. `calls_tools` says of a protocol over WebSocket whether its agents may call tools, as agents over
+    HTTP may.
     """
 
     medium: Literal["voice", "chat"]
@@ -38,6 +42,8 @@ class AgentProtocol:
     make_format: Callable[[Any], Any]
     check: Callable[[Any], list[tuple[str, str]]]
     transport: Literal["websocket", "http"] = "websocket"
+    destination: Callable[[Any], Destination] = connection.destination
+    calls_tools: bool = False
 
 
 def _fields_of(form: type) -> Callable[[Any], Any]:

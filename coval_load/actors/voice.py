@@ -3,6 +3,7 @@
 import attrs
 import trio
 
+from coval_load.actors.line import Line
 from coval_load.actors.listener import Listener, Reply
 from coval_load.actors.loss import Loss
 from coval_load.actors.pacer import Pacer
@@ -13,7 +14,7 @@ from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.audio.onset import LoudnessMeter
 from coval_load.codecs.dialects.interface import VoiceDialect
-from coval_load.codecs.events import AudioReceived, TextReceived
+from coval_load.codecs.events import AudioReceived, Event, TextReceived
 from coval_load.engine import metrics
 from coval_load.engine.link import Link
 
@@ -97,13 +98,16 @@ class VoiceConversation:
             self.recording.agent(pcm, self._playout.heard_at(pcm, at), self.rate_hz)
             self.recording.flush(at)
 
+    def note(self, event: Event, at: float) -> None:
+        """Nothing of it is of use yet."""
+
     def lost(self, loss: Loss) -> None:
         """No more will come."""
         self._listener.lost(loss.failure, loss.clean)
 
-    async def hold(self, link: Link, ready_at: float) -> None:
+    async def hold(self, line: Line, ready_at: float) -> None:
         """Take every turn, and let the agent finish."""
-        simulation = self.simulation
+        simulation, link = self.simulation, line.link
         self._pacer = Pacer(
             link,
             self.dialect,

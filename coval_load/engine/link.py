@@ -246,11 +246,15 @@ class Link:
             self._flush()
         await self._closed.wait()
 
-    def hang_up(self, code: int = 1000) -> None:
-        """Say goodbye as far as the kernel takes it, and close the socket without waiting for the answer."""
+    def say_goodbye(self, code: int = 1000) -> None:
+        """Begin the closing handshake, and go on reading until the agent has hung up, or `abort`."""
         if not self._released and self._protocol.state is _OPEN:
             self._protocol.send_close(code)
             self._flush()
+
+    def hang_up(self, code: int = 1000) -> None:
+        """Say goodbye as far as the kernel takes it, and close the socket without waiting for the answer."""
+        self.say_goodbye(code)
         self.abort()
 
     def abort(self) -> None:

@@ -18,7 +18,8 @@ from coval_load.actors.services import Services
 from coval_load.actors.simulation import Call, Identity, Simulation
 from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.actors.voice import VoiceConversation
-from coval_load.actors.websocket_call import Conversation, WebSocketCall
+from coval_load.actors.websocket_call import WebSocketCall
+from coval_load.actors.websocket_session import Conversation
 from coval_load.engine.labels import Labels
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Role, Troupe, values_for
@@ -108,16 +109,13 @@ class Casting:
         number: int,
         simulation: Simulation,
     ) -> WebSocketCall:
-        options = role.agent.options
         return WebSocketCall(
             simulation=simulation,
             connector=connector,
-            open_dialect=role.form.open,
+            form=role.form,
             make_conversation=partial(self._conversation, role, case, persona, number),
             values=values,
-            ready_type=options.handshake_ready_message_type,
-            requires_session_id=getattr(options, "handshake_requires_session_id", False),
-            handshake_timeout_s=options.handshake_timeout_seconds,
+            most_session_s=role.form.most_session_s if role.protocol.medium == "voice" else None,
         )
 
     def _conversation(

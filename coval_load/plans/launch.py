@@ -325,7 +325,7 @@ def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> dict[str, Way]:
     def way(role: Role) -> Way:
         options = role.agent.options
         if role.protocol.transport == "websocket":
-            return Connector(options, dialler, http, wrong_with, redialling)
+            return Connector(role.protocol.destination(options), dialler, http, wrong_with, redialling)
         return HttpWay(
             pool=http,
             endpoint=options.chat_endpoint,

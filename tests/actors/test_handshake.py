@@ -3,6 +3,8 @@ import trio
 
 from coval_load.actors.handshake import Handshake
 from coval_load.actors.loss import Loss
+from coval_load.codecs.dialects.interface import Handshaking
+from coval_load.codecs.dialects.placeholders import handshaking
 from coval_load.codecs.events import ReadyReceived
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
@@ -11,7 +13,7 @@ GONE = Loss(SimulationFailed(ErrorKind.CONNECTION_CLOSED, "gone"), clean=True, a
 
 
 def handshake(ready_type="ready", requires_session_id=False):
-    return Handshake(ready_type, requires_session_id, 10, Doorbell())
+    return Handshake(handshaking(ready_type, requires_session_id, 10), Doorbell())
 
 
 async def complete(shaking, lost=lambda: None):
@@ -54,8 +56,15 @@ async def test_one_that_never_comes(autojump_clock):
     failure = await failure_of(handshake())
     assert failure.kind is ErrorKind.HANDSHAKE_TIMEOUT
     assert trio.current_time() == pytest.approx(start + 10)
-    for words in ("'ready'", "10 s", "3 other messages came", "handshake_ready_message_type"):
-        assert words in failure.message
+    assert failure.message == (
+        "expected a message of type 'ready' within 10 s of the upgrade; 3 other messages came: set "
+        "handshake_ready_message_type to what the agent sends, or to an empty string to wait for nothing"
+    )
+
+
+async def test_where_there_is_nothing_to_set_nothing_is_advised(autojump_clock):
+    failure = await failure_of(Handshake(Handshaking("session.updated", timeout_s=10), Doorbell()))
+    assert failure.message == ("expected session.updated within 10 s of the upgrade; 3 other messages came")
 
 
 async def test_one_without_the_session_id_it_needs(autojump_clock):
@@ -63,7 +72,10 @@ async def test_one_without_the_session_id_it_needs(autojump_clock):
     shaking.ready(ReadyReceived(None))
     failure = await failure_of(shaking)
     assert failure.kind is ErrorKind.HANDSHAKE_INVALID
-    assert "handshake_requires_session_id" in failure.message
+    assert failure.message == (
+        "expected session_id in the message of type 'ready'; it has none: send one, or set "
+        "handshake_requires_session_id to false"
+    )
 
 
 async def test_an_empty_session_id_is_one(autojump_clock):

@@ -128,7 +128,9 @@ def test_options_reach_the_simulation():
     }
     simulation = casting(rehearse(voice, record={"transcripts": "none"}))(0)
     call = call_of(simulation)
-    assert (call.ready_type, call.handshake_timeout_s, simulation.keeps_transcript) == ("go", 7, False)
+    awaited = call.form.handshake
+    assert (awaited.ready_message, awaited.timeout_s, call.most_session_s) == ("a message of type 'go'", 7, None)
+    assert not simulation.keeps_transcript
     assert casting(rehearse(VOICE))(0).keeps_transcript
 
 

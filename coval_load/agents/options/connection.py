@@ -6,6 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import attrs
 
 from coval_load.agents.addresses import Purpose
+from coval_load.agents.authorization import authorization_headers
+from coval_load.agents.destination import Destination, SetUp
 from coval_load.agents.headers import Authorization, HttpHeaders, WebSocketHeaders, repeated_headers
 from coval_load.faults import Fault
 from coval_load.limits import JsonObject, Length, Pattern, Secret
@@ -65,3 +67,25 @@ _REQUIRED = {
         "websocket_url_response_path": "the path of the WebSocket URL in the answer",
     },
 }
+
+
+def destination(options: Any) -> Destination:
+    """Where agents are dialled whose `options` are `ConnectionOptions`, or have its attributes."""
+    authorization = options.authorization_header
+    is_direct = options.connection_mode == "direct"
+    return Destination(
+        url=options.endpoint if is_direct else None,
+        headers=options.custom_headers,
+        fixed_headers=authorization_headers(authorization) if authorization else {},
+        set_up=None if is_direct else _set_up(options),
+    )
+
+
+def _set_up(options: Any) -> SetUp:
+    return SetUp(
+        method=options.http_method,
+        url=options.http_url,
+        headers=options.http_headers,
+        body=options.http_request_body,
+        url_path=options.websocket_url_response_path,
+    )
