@@ -86,7 +86,7 @@ def _words(turn: Mapping[str, Any]) -> Iterator[str]:
     yield turn["content"] or ""
     understood = turn.get("transcribed")
     if understood and _plain(understood) != _plain(turn["content"] or ""):
-        yield f"[understood: {understood[: 2 * LONGEST_WORDS]}]"
+        yield f"[understood: {understood}]"
 
 
 def _plain(words: str) -> list[str]:
