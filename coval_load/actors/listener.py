@@ -1,48 +1,53 @@
 """The ears of a voice simulation: when the agent was heard, and when its turn was over.
 
-Audio is handled where it lands, on a playout clock; a task wakes for a turn, not for a frame. Every time in
-a reply follows from what arrived when, never from when a task got to run. In the middle of sound some audio
-waits to be judged together: it can only prolong what is heard, and who wants to know judges it first.
+A task wakes for a turn, not for a frame. Every time in a reply follows from what arrived when, and from when what was
+told, never from when a task got to run.
 """
 
-from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import attrs
 import trio
 
 from coval_load.actors.loss import Loss, worse
+from coval_load.actors.playout import Loudness, Playout
 from coval_load.actors.utterances import CallerSpeech, Floor, Utterance
-from coval_load.codecs.audio.onset import window_samples
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.metronome import FRAME_S
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 END_SILENCE_S = 0.8
 YIELD_SILENCE_S = 0.25
-_SAMPLE_BYTES = 2
-# Audio is judged together up to so long after the last sound, which bounds what waits.
-_MOST_PENDING_S = 0.2
-_DEAF = "; see in its log whether it heard the caller, as send_audio_template, audio_encoding and the rates say it"
-
-_Message: TypeAlias = tuple[bytes, float, float]
-"""Its PCM, when that plays from on, and until when what was queued before it played."""
+ADVICE_IF_DEAF = (
+    "see in its log whether it heard the caller, as send_audio_template, audio_encoding and the rates say it"
+)
+_FOREVER = float("inf")
 
 
-class Loudness(Protocol):
-    """Finds sound in a stream of audio; `codecs.audio.onset.LoudnessMeter` is one."""
+class Replies(Protocol):
+    """What the agent's protocol says of its replies, beside their sound. `Listener.told` when it changes."""
 
-    def push(self, pcm: bytes, /) -> Sequence[tuple[int, int]]:
-        """First and last sample of each stretch of sound that `pcm` completes, in order, both inclusive.
-
-        Counted from the first sample of `pcm`, negative in what was carried over from an earlier call.
-        Silences shorter than the listener's `yield_silence_s` need not part two stretches; longer must.
-        Judged are windows of `window_samples` from the first sample ever on, however messages cut them.
-        """
+    def ended_silently(self) -> bool:
+        """Whether the awaited reply is over and holds no audio."""
         ...
+
+    def going_on(self) -> bool:
+        """Whether more of the agent's turn is to come, by its own word."""
+        ...
+
+
+class _NoReplies:
+    def ended_silently(self) -> bool:
+        return False
+
+    def going_on(self) -> bool:
+        return False
+
+
+NO_REPLIES: Replies = _NoReplies()
+"""Of agents whose protocol has no word for it: a reply is what is heard."""
 
 
 @attrs.frozen
@@ -54,7 +59,9 @@ class Reply:
     `response_latency` is `ttfb_audio` (to that arrival) plus `leading_silence` (from there to the onset).
     All three are None where the agent began over the caller, who then had no answer to wait for.
     `messages` counts audio messages from the one with the first audible sample to the one with the last.
-    `underrun_s` is the longest time for which a player would have run dry in between.
+    `underrun_s` is the longest time for which a player would have run dry in between, but for one that was cleared.
+    Where the agent's protocol said that more was to come, the turn went on over any silence, and `over_at` is when
+    it said otherwise, if that was later.
     """
 
     onset_at: float
@@ -74,13 +81,17 @@ class Listener:
 
     `rate_hz` is that of the mono 16-bit PCM received. `paced`: audio of duration d that arrives at t is
     heard from the end of what is queued on, but not before t; else from t on, whatever is queued. An
-    utterance ends in `end_silence_s` without sound, or in `yield_silence_s` where the caller came in.
-    `explain` says what else came, for the message of a failure.
+    utterance ends in `end_silence_s` without sound, or where the caller came in, in `yield_silence_s` or when
+    audio was thrown away. `replies` says what the agent's protocol knows; `explain` says what else came, for the
+    message of a failure, and `advice_if_deaf` what to look at where nothing did.
 
     An utterance answers the caller if it begins once the caller has finished. One that began while the
     caller spoke does so if the agent had not fallen silent for `yield_silence_s` when the caller finished,
     or spoke on after; anything shorter is a backchannel.
     """
+
+    audio_received: Callable[[bytes, float], None]
+    """See `Playout.audio_received`."""
 
     def __init__(
         self,
@@ -91,111 +102,58 @@ class Listener:
         bell: Doorbell,
         end_silence_s: float = END_SILENCE_S,
         yield_silence_s: float = YIELD_SILENCE_S,
+        replies: Replies = NO_REPLIES,
         explain: Callable[[], str] = str,
+        advice_if_deaf: str = ADVICE_IF_DEAF,
     ) -> None:
-        self._rate_hz = rate_hz
-        self._bytes_per_s = rate_hz * _SAMPLE_BYTES
-        self._paced = paced
-        self._find_sound = loudness.push
         self._bell = bell
         self._end_silence_s = end_silence_s
         # A silence that ends a turn parts utterances anyway, whoever came in.
         self._yield_silence_s = min(yield_silence_s, end_silence_s)
+        self._replies = replies
         self._explain = explain
+        self._advice_if_deaf = advice_if_deaf
         self._floor = Floor(end_silence_s, self._yield_silence_s)
-        # Before its first message the player has been dry forever, but within no utterance.
-        self._queue_end = float("-inf")
-        self._dry_s = 0.0
-        self._pending: list[_Message] = []
-        # Sound that has ended before then goes on the floor's tail. Unpaced, messages may play in any order.
-        self._certain_until = float("-inf")
-        self._certain_s = min(self._yield_silence_s, _MOST_PENDING_S) if paced else float("-inf")
-        self._window = window_samples(rate_hz)
-        self._bytes = 0  # judged so far
-        self._arrivals = array("d")
-        self._forgotten = 0
+        self._playout = Playout(
+            rate_hz=rate_hz, paced=paced, loudness=loudness, floor=self._floor, changed=self._change
+        )
+        self.audio_received = self._playout.audio_received
+        # By the agent's own word, its turn was last going on from then to then.
+        self._went_on_from = self._went_on_until = float("-inf")
         self._changes = 0
+        self._clears = 0
+        self._cleared_at = float("-inf")
         self._loss: Loss | None = None
 
-    def audio_received(self, pcm: bytes, at: float) -> None:
-        """Mono 16-bit PCM arrived at `at`: the hot path, once for each frame of each simulation.
+    def clear(self, at: float) -> float:
+        """Throw away audio that is queued and would be heard from `at` on; returns how many seconds of it.
 
-        Measured on one server core, in microseconds for 20 ms at 16 kHz and at 48 kHz, all in: zeros 0.2 and
-        0.2, noise below the threshold 1.2 and 1.3, speech 1.1 and 1.2; speech that is not paced 2.9 and 3.2.
+        `at` is not before the last message arrived, and may lie ahead: what comes next then plays from `at` on. What
+        would have begun at `at` or later never came; what is under way ends with its last audible sample before it,
+        to 10 ms. What came before counts as no arrival for a reply heard afterwards. Unpaced nothing is queued.
         """
-        start = queue_end = self._queue_end
-        if at > queue_end:
-            start = at
-        size = len(pcm)
-        self._queue_end = end = start + size / self._bytes_per_s
-        if self._pending and (end >= self._certain_until or not size):
-            self._judge_pending()
-        self._arrivals.append(at)
-        if end < self._certain_until and size:
-            self._pending.append((pcm, start, queue_end))
-            return
-        self._bytes += size
-        if at > queue_end and at - queue_end > self._dry_s:
-            self._dry_s = at - queue_end
-        sound = self._find_sound(pcm)
-        if sound:
-            self._place(sound, at, start, follows=at <= queue_end)
+        cleared_s = self._playout.clear(at)
+        if cleared_s:
+            self._clears += 1
+            self._cleared_at = at
+            self._change()
+        return cleared_s
 
-    def _place(self, sound: Sequence[tuple[int, int]], at: float, start: float, *, follows: bool) -> None:
-        # A window carried over was heard before this message only if this one follows without a break.
-        earliest = float("-inf") if self._paced and follows else 0
-        if not self._paced:
-            start = at
-        rate_hz, number = self._rate_hz, self._forgotten + len(self._arrivals)
-        for first, last in sound:
-            onset_at = start + (first if first > earliest else earliest) / rate_hz
-            last_at = start + (last if last > earliest else earliest) / rate_hz
-            tail = self._floor.tail
-            if tail.onset_at <= onset_at and onset_at - tail.last_audible_at < self._yield_silence_s:
-                tail.prolong(last_at, number, self._dry_s)
-            else:
-                self._floor.agent_heard(Utterance(onset_at, last_at, at, number, number, dry_before_s=self._dry_s))
-                self._change()
-            self._dry_s = 0.0
-        self._certain_until = self._floor.tail.last_audible_at + self._certain_s
+    def told(self) -> None:
+        """What `replies` say is another thing now."""
+        self._note_going_on()
+        self._change()
 
-    def _judge_pending(self) -> None:
-        # All sound in it goes on the tail, so only the last of it is looked for, and the message it was in:
-        # that which completed its window, as if each had been judged when it came.
-        pending, self._pending = self._pending, []
-        joined = b"".join([pcm for pcm, _, _ in pending])
-        sound = self._find_sound(joined)
-        last, complete = 0, float("inf")
-        if sound:
-            last = sound[-1][1] + self._bytes // _SAMPLE_BYTES
-            complete = (last // self._window + 1) * self._window * _SAMPLE_BYTES
-            complete = min(complete, self._bytes + len(joined))
-        first = self._forgotten + len(self._arrivals) - len(pending) + 1
-        for number, (pcm, start, queue_end) in enumerate(pending, first):
-            if start - queue_end > self._dry_s:
-                self._dry_s = start - queue_end
-            before = self._bytes
-            self._bytes += len(pcm)
-            if before < complete <= self._bytes:
-                offset = last - before // _SAMPLE_BYTES
-                if start > queue_end:
-                    offset = max(offset, 0)
-                self._floor.tail.prolong(start + offset / self._rate_hz, number, self._dry_s)
-                self._dry_s = 0.0
-        self._certain_until = self._floor.tail.last_audible_at + self._certain_s
-
-    def _heard(self) -> Floor:
-        if self._pending:
-            self._judge_pending()
-        # Who looks may join stretches or settle them, so that the tail is another one.
-        self._certain_until = float("-inf")
-        return self._floor
+    def resume(self) -> None:
+        """Connected again: a loss told before is forgotten."""
+        self._loss = None
 
     def caller_speaks(self, first_audible_at: float, last_audible_at: float, *, barge_in: bool = False) -> None:
         """A clip was begun whose first and last audible samples are due then, both still to come."""
         speech = CallerSpeech(first_audible_at, last_audible_at, barge_in)
+        self._note_going_on()
         self._heard().caller_speaks(speech, trio.current_time())
-        self._forget_arrivals(last_audible_at)
+        self._playout.forget_arrivals(last_audible_at)
         self._change()
 
     def lost(self, failure: SimulationFailed, clean: bool) -> None:
@@ -251,16 +209,18 @@ class Listener:
             return None
         return max(utterance.last_audible_at - speech.first_audible_at, 0.0)
 
-    async def hear_onset(self, anchor: float, deadline_s: float, *, early: bool = False) -> Utterance:
+    async def hear_onset(self, anchor: float, deadline_s: float, *, early: bool = False) -> Utterance | None:
         """The awaited reply as soon as it is heard to begin; else as `hear_reply`, errors included.
 
         `early`: what began before `anchor` counts too, as for `hear_greeting`.
         """
-        return self._snapshot(await self._hear_onset(anchor, deadline_s, early=early))
+        utterance = await self._hear_onset(anchor, deadline_s, early=early)
+        return None if utterance is None else self._snapshot(utterance)
 
-    async def hear_reply(self, anchor: float, deadline_s: float) -> Reply:
-        """The agent's whole turn, once its silence shows that it is over.
+    async def hear_reply(self, anchor: float, deadline_s: float) -> Reply | None:
+        """The agent's whole turn, once its silence shows that it is over; None if it ended without any sound.
 
+        While `replies` say that the agent goes on, silence does not end it, for `deadline_s` from its last sample.
         `anchor` is when the caller's last audible sample was due, or from when else a reply is awaited.
         An agent that never falls silent is heard for as long as the caller of this lets it.
 
@@ -269,41 +229,85 @@ class Listener:
         """
         return await self._hear_out(anchor, deadline_s, early=False)
 
-    async def hear_greeting(self, anchor: float, deadline_s: float) -> Reply:
+    async def hear_greeting(self, anchor: float, deadline_s: float) -> Reply | None:
         """As `hear_reply`, for an agent that speaks first and may have begun before `anchor`.
 
         It then kept no one waiting: its latencies are 0.
         """
         return await self._hear_out(anchor, deadline_s, early=True)
 
-    async def _hear_out(self, anchor: float, deadline_s: float, early: bool) -> Reply:
+    async def _hear_out(self, anchor: float, deadline_s: float, early: bool) -> Reply | None:
         reply = await self._hear_onset(anchor, deadline_s, early)
-        while True:
-            now = trio.current_time()
-            reply = self._answer(anchor, early, now) or reply
-            self._raise_loss(reply)
-            over_at = reply.last_audible_at + self._end_silence_s
+        while reply is not None:
+            now, seen, clears = trio.current_time(), self._changes, self._clears
+            turn, over_at = self._turn(reply, deadline_s, now)
+            self._raise_loss(over_at)
             if over_at <= now:
-                break
-            await self._bell.until(self._was_cut_off, over_at)
-        result = self._report(reply, anchor, early)
-        self._forget_arrivals(result.arrived_at)
-        return result
+                return self._report(turn, over_at, anchor, early)
+            silent_at = turn.last_audible_at + self._end_silence_s
+            if now < silent_at:
+                await self._bell.until(partial(self._was_cut_short, clears), silent_at)
+            else:
+                await self._bell.until(partial(self._changed_since, seen), over_at)
+            answer = self._answer(anchor, early, trio.current_time())
+            if answer is None and clears != self._clears and reply.onset_at >= self._cleared_at:
+                # It was thrown away when it had just begun.
+                answer = await self._hear_onset(anchor, deadline_s, early)
+                if answer is None:
+                    return None
+            reply = answer or reply
+        return None
 
-    async def _hear_onset(self, anchor: float, deadline_s: float, early: bool) -> Utterance:
+    async def _hear_onset(self, anchor: float, deadline_s: float, early: bool) -> Utterance | None:
         limit = anchor + deadline_s
         while True:
             now, seen = trio.current_time(), self._changes
             answer = self._answer(anchor, early, now)
+            silent = answer is None and self._replies.ended_silently()
             if answer is not None and answer.onset_at > limit:
                 answer = None
-            self._raise_loss(answer)
+            if not silent or self._was_cut_off():
+                self._raise_loss(None if answer is None else answer.last_audible_at + self._end_silence_s)
+            if silent:
+                return None
             if answer is not None and answer.onset_at <= now:
                 return answer
             if now >= limit:
                 raise self._no_response(anchor, deadline_s)
             look_at = answer.onset_at if answer is not None else self._undecided_until(anchor, now)
             await self._bell.until(partial(self._changed_since, seen), min(limit, look_at))
+
+    def _turn(self, reply: Utterance, deadline_s: float, now: float) -> tuple[Utterance, float]:
+        """All that the agent said in the turn that begins with `reply`, and when it is over by what is known."""
+        self._note_going_on()
+        turn = reply
+        for utterance in self._heard().utterances(now):
+            if utterance.onset_at > turn.last_audible_at:
+                if not self._goes_on(turn) or utterance.onset_at > self._over_at(turn, deadline_s):
+                    break
+                turn = attrs.evolve(turn)
+                turn.absorb(utterance)
+        return turn, self._over_at(turn, deadline_s)
+
+    def _goes_on(self, turn: Utterance) -> bool:
+        silent_at = turn.last_audible_at + self._end_silence_s
+        return self._went_on_from <= silent_at < self._over_by_word()
+
+    def _over_at(self, turn: Utterance, deadline_s: float) -> float:
+        silent_at = turn.last_audible_at + self._end_silence_s
+        if not self._goes_on(turn):
+            return silent_at
+        return max(silent_at, min(self._over_by_word(), turn.last_audible_at + deadline_s))
+
+    def _over_by_word(self) -> float:
+        return self._went_on_until if self._loss is None else min(self._went_on_until, self._loss.at)
+
+    def _note_going_on(self) -> None:
+        now, is_on = trio.current_time(), self._replies.going_on()
+        if is_on and self._went_on_until != _FOREVER:
+            self._went_on_from, self._went_on_until = now, _FOREVER
+        elif not is_on and self._went_on_until == _FOREVER:
+            self._went_on_until = now
 
     def _answer(self, anchor: float, early: bool, now: float) -> Utterance | None:
         return next((it for it in self._heard().utterances(now) if early or self._answers(it, anchor)), None)
@@ -323,7 +327,7 @@ class Listener:
         if now < anchor:
             return anchor
         over_at = self._floor.tail.last_audible_at + self._end_silence_s
-        return over_at if over_at > now else float("inf")
+        return over_at if over_at > now else _FOREVER
 
     def _changed_since(self, seen: int) -> bool:
         return self._changes != seen
@@ -331,46 +335,49 @@ class Listener:
     def _was_cut_off(self) -> bool:
         return self._loss is not None and not self._loss.clean
 
-    def _raise_loss(self, answer: Utterance | None) -> None:
+    def _was_cut_short(self, clears: int) -> bool:
+        return self._was_cut_off() or self._clears != clears
+
+    def _raise_loss(self, over_at: float | None) -> None:
+        """Unless what was received is a whole answer, over then."""
         loss = self._loss
-        if loss is None:
-            return
-        if answer is None or not (loss.clean or answer.last_audible_at + self._end_silence_s <= loss.at):
+        if loss is not None and (over_at is None or not (loss.clean or over_at <= loss.at)):
             raise loss.failure
 
-    def _report(self, reply: Utterance, anchor: float, early: bool) -> Reply:
-        later = bisect_left(self._arrivals, anchor)
-        arrivals = [reply.arrived_at, reply.onset_at, *self._arrivals[later : later + 1]]
+    def _report(self, turn: Utterance, over_at: float, anchor: float, early: bool) -> Reply:
+        first_arrival = self._playout.first_arrival(anchor, turn.messages_cleared)
+        arrivals = [turn.arrived_at, turn.onset_at, turn.onset_at if first_arrival is None else first_arrival]
         arrived_at = max(anchor, min(arrivals))
-        onset_at = max(anchor, reply.onset_at)
-        answers = early or reply.onset_at >= anchor
-        return Reply(
-            onset_at=reply.onset_at,
-            ended_at=reply.last_audible_at,
-            over_at=reply.last_audible_at + self._end_silence_s,
-            arrived_at=arrived_at if answers else reply.arrived_at,
+        onset_at = max(anchor, turn.onset_at)
+        answers = early or turn.onset_at >= anchor
+        reply = Reply(
+            onset_at=turn.onset_at,
+            ended_at=turn.last_audible_at,
+            over_at=over_at,
+            arrived_at=arrived_at if answers else turn.arrived_at,
             response_latency=onset_at - anchor if answers else None,
             ttfb_audio=arrived_at - anchor if answers else None,
             leading_silence=onset_at - arrived_at if answers else None,
-            underrun_s=reply.underrun_s,
-            messages=reply.messages,
-            began_over_caller=self._floor.began_over_caller(reply),
+            underrun_s=turn.underrun_s,
+            messages=turn.messages,
+            began_over_caller=self._floor.began_over_caller(turn),
         )
+        self._playout.forget_arrivals(reply.arrived_at)
+        return reply
+
+    def _heard(self) -> Floor:
+        self._playout.judge()
+        return self._floor
 
     def _snapshot(self, utterance: Utterance) -> Utterance:
         return attrs.evolve(utterance, began_over_caller=self._floor.began_over_caller(utterance))
 
     def _no_response(self, anchor: float, deadline_s: float) -> SimulationFailed:
-        came = len(self._arrivals) - bisect_left(self._arrivals, anchor)
+        came = self._playout.arrivals_since(anchor)
         audio = f"{came} audio messages came, none began an audible reply" if came else "no audio came"
         what = "; ".join(filter(None, (audio, self._explain())))
-        hint = _DEAF if what == "no audio came" else ""
+        hint = f"; {self._advice_if_deaf}" if what == "no audio came" and self._advice_if_deaf else ""
         return SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received within {deadline_s:g} s: {what}{hint}")
-
-    def _forget_arrivals(self, before: float) -> None:
-        count = bisect_left(self._arrivals, before)
-        del self._arrivals[:count]
-        self._forgotten += count
 
     def _change(self) -> None:
         self._changes += 1

@@ -36,6 +36,10 @@ class PlayoutClock:
         self._queue_end = start + len(pcm) / (_SAMPLE_BYTES * self.rate_hz)
         return start
 
+    def clear(self, at: float) -> None:
+        """What is queued and would be heard from `at` on is thrown away."""
+        self._queue_end = min(self._queue_end, at)
+
 
 @attrs.define
 class Strand:
@@ -75,6 +79,10 @@ class Strand:
         resampler, self._resampler = self._resampler, None
         if resampler is not None:
             yield from self._place(resampler.flush())
+
+    def goes_beyond(self, at: float) -> bool:
+        """Whether some of it, kept back or not, is heard after `at`."""
+        return self._resampler is not None and self._ends_at > at
 
     def certain_until(self, now: float) -> int:
         """Up to which sample of the recording nothing that comes at `now` or later adds anything."""

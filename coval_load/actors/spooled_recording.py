@@ -21,6 +21,9 @@ BATCH_S = 2.0
 BATCH_BYTES = 256 * 1024
 """What is handed to the disk at once: the sound of so many seconds, or so much of it."""
 
+CLEARED_AT_MOST = 3
+"""How often as much sound as may be heard may have been thrown away and still come: it stays in the file."""
+
 SLICE_S = 0.02
 SLICES_AT_ONCE = 4
 PAUSE_S = 0.0001
@@ -42,6 +45,10 @@ class VoiceRecording(Protocol):
         """The agent said this, mono 16-bit PCM, heard from `at` on."""
         ...
 
+    def clear(self, at: float) -> None:
+        """What the agent would have been heard to say from `at` on is thrown away; what comes later counts again."""
+        ...
+
     def flush(self, now: float) -> None:
         """Nothing that was heard before `now` can change any more."""
         ...
@@ -55,6 +62,7 @@ class _What(IntEnum):
     AGENT = 0
     CALLER = 1
     FLUSH = 2
+    CLEAR = 3
 
 
 _Entry: TypeAlias = tuple[_What, float, int, bytes]
@@ -123,6 +131,9 @@ class SpooledRecording:
     _handed_over_at: float = attrs.field(init=False)
     _now: float = attrs.field(init=False)
     _heard_bytes: int = attrs.field(default=0, init=False)
+    _cleared_bytes: float = attrs.field(default=0.0, init=False)
+    _agent_until: float = attrs.field(default=float("-inf"), init=False)
+    _rate_hz: int = attrs.field(default=SAMPLE_RATE_HZ, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _displaced: bool = attrs.field(default=False, init=False)
     _fault: OSError | None = attrs.field(default=None, init=False)
@@ -156,10 +167,21 @@ class SpooledRecording:
         """
         ahead_at_most = self._now + AHEAD_AT_MOST_S
         room = (ahead_at_most - self.started_at) * rate_hz * _SAMPLE_BYTES
+        room += min(self._cleared_bytes, CLEARED_AT_MOST * room)
         if self._closed or at > ahead_at_most or self._heard_bytes + len(pcm) > room:
             return
         self._heard_bytes += len(pcm)
+        self._rate_hz = rate_hz
+        self._agent_until = max(self._agent_until, at + len(pcm) / (rate_hz * _SAMPLE_BYTES))
         self._add(_What.AGENT, at, rate_hz, pcm)
+
+    def clear(self, at: float) -> None:
+        """Throw away what the agent would have been heard to say from `at` on."""
+        if self._closed or self._agent_until <= at:
+            return
+        self._cleared_bytes += (self._agent_until - at) * self._rate_hz * _SAMPLE_BYTES
+        self._agent_until = at
+        self._add(_What.CLEAR, at, 0)
 
     def flush(self, now: float) -> None:
         """Hand what came so far to the disk, once it is two seconds or more."""
@@ -234,6 +256,8 @@ class SpooledRecording:
                     recording.caller(self._clips[number], at)
                 case _What.FLUSH:
                     recording.flush(at)
+                case _What.CLEAR:
+                    recording.clear(at)
         recording.close(self._now)
         self._fault = self._fault or recording.fault
 

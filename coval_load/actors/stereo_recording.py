@@ -74,6 +74,17 @@ class _Side:
         np.copyto(known, samples, where=np.abs(samples.astype(np.int32)) > np.abs(known.astype(np.int32)))
         self._chunks.append(sound)
 
+    def clear(self, at: int) -> None:
+        """Throw away what lies from `at` on, as far as it was not taken."""
+        at = max(at, self.begin)
+        while self._end > at:
+            latest = self._chunks.pop()
+            self._end -= latest.size
+            if self._end < at:
+                # A copy, as the rest may be minutes of sound.
+                self._chunks.append(latest[: at - self._end].copy())
+                self._end = at
+
     def take_until(self, end: int) -> NDArray[np.int16]:
         """The sound from `begin` to `end`, silence where there is none; `begin` moves to `end`."""
         taken = np.zeros(end - self.begin, dtype=np.int16)
@@ -170,6 +181,14 @@ class StereoRecording:
         if self._strand is None:
             self._strand = Strand(rate_hz, self.started_at)
         self._place(self._strand.push(pcm, at))
+
+    def clear(self, at: float) -> None:
+        """Throw away what the agent would have been heard to say from `at` on; what it says then begins anew."""
+        if self._closed:
+            return
+        if self._strand is not None and self._strand.goes_beyond(at):
+            self._place(self._strand.end())
+        self._agent.clear(self._sample(at))
 
     def _place(self, placed: Iterable[Placed]) -> None:
         for at, pcm16k in placed:

@@ -15,7 +15,8 @@ class Utterance:
 
     `arrived_at` is when the message with its first audible sample arrived. `underrun_s` is the longest
     time within it for which a player would have run dry; `dry_before_s` the same between the sound before
-    it and its own. Messages are numbered over the conversation.
+    it and its own. Messages are numbered over the conversation; `messages_cleared` is how many had come when
+    audio was last thrown away before this began. `was_cut`: what followed was thrown away, and this does not go on.
     """
 
     onset_at: float
@@ -26,6 +27,8 @@ class Utterance:
     underrun_s: float = 0.0
     dry_before_s: float = 0.0
     began_over_caller: bool = False
+    messages_cleared: int = 0
+    was_cut: bool = False
 
     @property
     def messages(self) -> int:
@@ -40,10 +43,18 @@ class Utterance:
         if dry_s > self.underrun_s:
             self.underrun_s = dry_s
 
+    def shorten(self, last_audible_at: float, message: int) -> None:
+        """End then, by sound in `message`."""
+        self.last_audible_at = max(last_audible_at, self.onset_at)
+        self.last_message = max(message, self.first_message)
+
     def absorb(self, other: "Utterance") -> None:
         """Become one with another that is heard after this one, or during it; it may have arrived before."""
         earlier, later = (self, other) if self.first_message <= other.first_message else (other, self)
-        self.underrun_s = max(self.underrun_s, other.underrun_s, later.dry_before_s)
+        # A player that was told to stop did not run dry.
+        dry_s = 0.0 if earlier.was_cut else later.dry_before_s
+        self.underrun_s = max(self.underrun_s, other.underrun_s, dry_s)
+        self.was_cut = other.was_cut
         self.dry_before_s = earlier.dry_before_s
         self.last_audible_at = max(self.last_audible_at, other.last_audible_at)
         self.first_message = min(self.first_message, other.first_message)
@@ -71,7 +82,8 @@ class Floor:
 
     Stretches are kept apart where the silence between them could still turn out to part two utterances,
     which is until the later one is heard: the caller may come in before. `tail` is the latest of them; a
-    caller in a hurry may extend it in place by sound that follows within `yield_silence_s`.
+    caller in a hurry may extend it in place by sound that follows within `yield_silence_s`. Of what was cut
+    nothing follows, so that is never the tail.
     """
 
     end_silence_s: float
@@ -94,6 +106,16 @@ class Floor:
         while place + 1 < len(stretches) and self._touch(stretches[place], stretches[place + 1]):
             stretches[place].absorb(stretches.pop(place + 1))
         self.tail = stretches[-1]
+
+    def clear(self, at: float, last_audible_at: float, message: int) -> None:
+        """Sound from `at` on was thrown away; the last before it is given, and in which message it was."""
+        self._stretches = [stretch for stretch in self._stretches if stretch.onset_at < at]
+        if self._stretches:
+            latest = self._stretches[-1]
+            if latest.last_audible_at >= at:
+                latest.shorten(last_audible_at, message)
+            latest.was_cut = True
+        self.tail = NOTHING_HEARD
 
     def caller_speaks(self, speech: CallerSpeech, now: float) -> None:
         """The caller has the floor from `speech.first_audible_at` on; what was over by `now` is settled."""
@@ -134,7 +156,7 @@ class Floor:
         return any(speech.holds(utterance.onset_at) for speech in self._caller if not speech.barge_in)
 
     def _touch(self, earlier: Utterance, later: Utterance) -> bool:
-        return later.onset_at - earlier.last_audible_at < self.yield_silence_s
+        return not earlier.was_cut and later.onset_at - earlier.last_audible_at < self.yield_silence_s
 
     def _goes_on(self, utterance: Utterance, stretch: Utterance) -> bool:
         onset_at, resumed_at = utterance.onset_at, stretch.onset_at
@@ -151,7 +173,7 @@ class Floor:
             else:
                 joined.append(stretch)
         self._stretches = joined
-        self.tail = joined[-1] if joined else NOTHING_HEARD
+        self.tail = joined[-1] if joined and not joined[-1].was_cut else NOTHING_HEARD
 
     def _settle(self, now: float) -> None:
         self._join(now)

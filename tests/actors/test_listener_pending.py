@@ -95,14 +95,14 @@ class Ears:
 
     def all(self):
         floor = self.listener._heard()
-        return sorted(map(repr, self.said)), self.bell.rang_at, floor, self.listener._dry_s
+        return sorted(map(repr, self.said)), self.bell.rang_at, floor, self.listener._playout._dry_s
 
 
 def ears(paced=True, waits=True, rate_hz=RATE_HZ, **options):
     meter, bell = CountingMeter(LoudnessMeter(rate_hz, gap_s=0.05)), WritingBell()
     listener = Listener(rate_hz=rate_hz, paced=paced, loudness=meter, bell=bell, **options)
     if not waits:
-        listener._certain_s = float("-inf")
+        listener._playout._certain_s = float("-inf")
     return Ears(listener, meter, bell)
 
 
@@ -283,4 +283,4 @@ async def test_empty_messages_do_not_pile_up():
     one = ears()
     for pcm_received in (LOUD_FRAME, *[b""] * 1000):
         one.listener.audio_received(pcm_received, 0.0)
-    assert not one.listener._pending
+    assert not one.listener._playout._pending
