@@ -1,0 +1,76 @@
+"""What is sent to Gemini Live, as `google.genai.types.LiveClientMessage` has it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import pybase64
+
+from coval_load.codecs.dialects.interface import Outgoing, Said
+from coval_load.codecs.dialects.tool_results import ToolResult
+from coval_load.codecs.encoding import encode_json
+
+SEND_RATE_HZ = 16_000
+
+_AUDIO = (b'{"realtimeInput":{"audio":{"data":"', b'","mimeType":"audio/pcm;rate=16000"}}}')
+_ROLES = {"user": "user", "assistant": "model"}
+
+
+def audio_frame(body: bytes) -> bytes:
+    """One frame of audio, whose `body` is PCM in base64."""
+    return body.join(_AUDIO)
+
+
+def setup(fields: Mapping[str, Any], handle: str | None) -> Outgoing:
+    """The first message: a new session, or the one that `handle` leads to."""
+    resumption = {"handle": handle} if handle else {}
+    return _message({"setup": {**fields, "sessionResumption": resumption}})
+
+
+def history(said: Iterable[Said]) -> Sequence[Outgoing]:
+    """The turns of a conversation that goes on, which the agent does not answer; nothing where there are none."""
+    turns = [{"role": _ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in said if turn.text]
+    return (_message({"clientContent": {"turns": turns, "turnComplete": False}}),) if turns else ()
+
+
+def activity(begins: bool) -> Outgoing:
+    """The caller begins to speak, or has ended."""
+    return _message({"realtimeInput": {"activityStart" if begins else "activityEnd": {}}})
+
+
+def turn_complete() -> Outgoing:
+    """It is the agent's turn, whatever was said."""
+    return _message({"clientContent": {"turns": [], "turnComplete": True}})
+
+
+def image(mime_type: str, data: bytes) -> Outgoing:
+    """A turn that is an image.
+
+    As `realtimeInput.video` it would be part of what the caller says next, and get no answer of its own.
+    """
+    blob = {"mimeType": mime_type, "data": pybase64.b64encode_as_string(data)}
+    turns = [{"role": "user", "parts": [{"inlineData": blob}]}]
+    return _message({"clientContent": {"turns": turns, "turnComplete": True}})
+
+
+def tool_response(results: Iterable[ToolResult]) -> Outgoing:
+    """What tools gave back."""
+    return _message({"toolResponse": {"functionResponses": [_function_response(result) for result in results]}})
+
+
+def _function_response(result: ToolResult) -> dict[str, Any]:
+    named = {"id": result.call_id} if result.call_id else {}
+    return {**named, "name": result.name, "response": _response(result.content)}
+
+
+def _response(content: str) -> dict[str, Any]:
+    # The API takes objects alone here.
+    try:
+        value = orjson.loads(content)
+    except ValueError:
+        value = content
+    return value if isinstance(value, dict) else {"result": value}
+
+
+def _message(value: dict[str, Any]) -> Outgoing:
+    return Outgoing(encode_json(value), is_text=True)
