@@ -1,24 +1,16 @@
 """The check of dialects over WebSocket."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, get_args
 
 import attrs
 
 from coval_load.codecs.dialects.interface import Dialect, Outgoing
-from coval_load.codecs.events import (
-    AgentEventReceived,
-    AudioReceived,
-    Event,
-    MessageIgnored,
-    ReadyReceived,
-    TextReceived,
-    Violation,
-)
+from coval_load.codecs.events import Event
 from coval_load.testing.arbitrary import any_json, any_text, as_read, field_names, held_bytes, noise, runs
 
 MOST_BUFFERED = 512 * 1024
-_EVENTS = (AgentEventReceived, AudioReceived, MessageIgnored, ReadyReceived, TextReceived, Violation)
+_EVENTS = get_args(Event)
 _FLOOD_BYTES = 4 * MOST_BUFFERED
 _FLOOD_PIECE = 4096
 
