@@ -1,5 +1,6 @@
 """What the checks of all dialects share: arbitrary input, and how much of it a dialect keeps."""
 
+import contextlib
 import gc
 import json
 import sys
@@ -65,6 +66,25 @@ def field_names(format_: object) -> list[str]:
             if isinstance(member, str):
                 found.extend([member, *member.split(".")])
     return found
+
+
+def words_in(payloads: Iterable[bytes]) -> list[str]:
+    """The keys and texts of those of `payloads` that are JSON, each once."""
+    found: dict[str, None] = {}
+    pending: list[Any] = []
+    for payload in payloads:
+        with contextlib.suppress(ValueError):
+            pending.append(json.loads(payload))
+    while pending:
+        match pending.pop():
+            case str() as text:
+                found[text] = None
+            case dict() as members:
+                found.update(dict.fromkeys(members))
+                pending.extend(members.values())
+            case list() as items:
+                pending.extend(items)
+    return list(found)
 
 
 def noise(length: int) -> bytes:

@@ -56,7 +56,7 @@ def check_dialect(
 
     - Each of `examples`, in a dialect of its own, means exactly its events.
     - No message of arbitrary bytes or arbitrary JSON, text or binary, alone or after another, raises or
-      gives anything but events.
+      gives anything but events. The examples come among them, and what stands in them.
     - A flood of messages leaves no more than `MOST_BUFFERED` bytes in a dialect, as far as Python sees.
     - `read_text`, an agent's own reading of a text message, gives back what was said, with U+FFFD for
       each lone surrogate. `read_audio` gives back the mono PCM of a frame, byte for byte.
@@ -64,7 +64,7 @@ def check_dialect(
     `most_runs` is how many inputs are tried for each property.
     """
     _check_examples(format_, values, examples)
-    _check_total(format_, values, most_runs)
+    _check_total(format_, values, examples, most_runs)
     _check_bounded(format_, values, examples)
     if read_text is not None:
         _check_text(format_, values, read_text, most_runs)
@@ -79,13 +79,16 @@ def _check_examples(format_: Format, values: Mapping[str, Any], examples: Sequen
             raise AssertionError(f"{example.payload!r}: expected {list(example.events)}; decode gave {came}")
 
 
-def _check_total(format_: Format, values: Mapping[str, Any], most_runs: int) -> None:
+def _check_total(format_: Format, values: Mapping[str, Any], examples: Sequence[Example], most_runs: int) -> None:
     from hypothesis import given
     from hypothesis import strategies as st
 
-    names = field_names(format_)
+    known = [_bytes_of(example) for example in examples]
+    names = [*field_names(format_), *words_in(known)]
     texts = st.text() | st.just("") | st.sampled_from(names)
     messages = st.binary() | texts.map(_encode_any) | any_json(names)
+    if known:
+        messages |= st.sampled_from(known)
 
     @runs(most_runs)
     @given(st.lists(st.tuples(messages, st.booleans()), max_size=5))
@@ -93,7 +96,7 @@ def _check_total(format_: Format, values: Mapping[str, Any], most_runs: int) -> 
         dialect = format_.open(values)
         for payload, is_text in arriving:
             for event in dialect.decode(payload, is_text):
-                if not isinstance(event, _EVENTS):
+                if not isinstance(event, Event):
                     raise AssertionError(f"expected events from decode; got {event!r}")
 
     decode()
@@ -103,9 +106,7 @@ def _check_bounded(format_: Format, values: Mapping[str, Any], examples: Sequenc
     piece = noise(_FLOOD_PIECE + 1)
     floods: list[tuple[bytes, bool]] = [(piece, False), (piece, True), (b'{"' + piece.hex().encode(), True)]
     for example in examples:
-        floods.append(
-            (example.payload.encode(), True) if isinstance(example.payload, str) else (example.payload, False)
-        )
+        floods.append((_bytes_of(example), isinstance(example.payload, str)))
     for payload, is_text in floods:
         dialect = format_.open(values)
         before = held_bytes(dialect, format_)
@@ -153,3 +154,7 @@ def _check_audio(format_: Format, values: Mapping[str, Any], read_audio: ReadAud
 
 def _encode_any(text: str) -> bytes:
     return text.encode(errors="replace")
+
+
+def _bytes_of(example: Example) -> bytes:
+    return example.payload.encode() if isinstance(example.payload, str) else example.payload
