@@ -7,7 +7,7 @@ import attrs
 
 from coval_load.codecs.dialects.interface import Dialect, Outgoing
 from coval_load.codecs.events import Event
-from coval_load.testing.arbitrary import any_json, any_text, as_read, field_names, held_bytes, noise, runs
+from coval_load.testing.arbitrary import any_json, any_text, as_read, field_names, held_bytes, noise, runs, words_in
 
 MOST_BUFFERED = 512 * 1024
 _EVENTS = get_args(Event)
