@@ -96,7 +96,7 @@ def _check_total(format_: Format, values: Mapping[str, Any], examples: Sequence[
         dialect = format_.open(values)
         for payload, is_text in arriving:
             for event in dialect.decode(payload, is_text):
-                if not isinstance(event, Event):
+                if not isinstance(event, _EVENTS):
                     raise AssertionError(f"expected events from decode; got {event!r}")
 
     decode()
