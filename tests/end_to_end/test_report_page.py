@@ -187,6 +187,12 @@ def test_what_the_agent_understood_and_how_its_reply_ended_show_beside_what_was_
     (measured,) = (text for text in browser.texts(".detail .measured") if "reply incomplete" in text)
     assert measured.startswith(f"reply {visible(ended)} · 214 tokens read (96 of audio), 61 written (48 of audio)")
     assert any(text.startswith("text: ") for text in browser.texts(".detail .said"))
+    browser.open_report(page)
+    browser.run("document.getElementById('search').focus()")
+    browser.press("incomplete")
+    browser.wait("return document.getElementById('shown').textContent.includes('transcripts searched')")
+    same = [one for one in rows(run) if any("ended" in turn for turn in one["transcript"])]
+    assert browser.text("#shown").startswith(f"{len(same)} of 150")
     assert browser.complaints() == []
 
 

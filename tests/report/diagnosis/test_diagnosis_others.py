@@ -311,6 +311,10 @@ def test_replies_that_a_barge_in_broke_off_are_as_they_should_be():
     ]
     one = made.finding(made.looked_at(rows, (), counted(of_barge_ins, replies_cancelled=60)), "with no barge-in: 10 in")
     assert one.simulations == ("simulation-1", "simulation-4")
+    census = Census()
+    for offset, row in enumerate(rows):
+        census.add(row, 10 * offset)
+    assert census.offsets == {"simulation-1": 10, "simulation-2": 20, "simulation-4": 40}
 
 
 def test_how_long_renewals_took_is_told():
