@@ -73,7 +73,29 @@ def test_what_still_comes_over_the_old_connection_is_counted_and_not_heard():
     assert held.conversation.losses == []
     assert held.conversation.noted == []
     assert held.counters[metrics.MESSAGES_RECEIVED] == 2 + 9 + 2
+    assert held.counters[metrics.BYTES_RECEIVED] > 13 * 20
     assert held.counters[metrics.MESSAGES_SENT] == 2
+    assert held.simulation.close_code is None
+
+
+@pytest.mark.parametrize("ends", ["close", "drop"])
+def test_one_that_ends_while_it_is_renewed_is_no_loss(ends):
+    async def expires(end):
+        await ready(end)
+        await trio.sleep(1.5)
+        getattr(end, ends)()
+
+    held = completed(renew, expires, ready)
+    assert held.conversation.losses == []
+    assert held.counters[metrics.RENEWALS] == 1
+
+
+def test_only_the_connection_in_use_is_pinged():
+    async def script(conversation, line):
+        await line.renew(SAID)
+        assert line.simulation.services.keepalive._links == {line.link}
+
+    completed(script, ready, ready)
 
 
 def test_what_the_new_one_says_before_it_is_ready_is_heard():
