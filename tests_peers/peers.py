@@ -62,12 +62,12 @@ def _run(*command):
         capture_output=True,
         text=True,
         timeout=INSTALL_LIMIT_S,
-        env=_environment(),
+        env=environment(),
     )
     assert done.returncode == 0, f"{command[-1]}: {(done.stdout + done.stderr)[-4000:]}"
 
 
-def _environment(**more):
+def environment(**more):
     """Ours, but for what would change how a peer runs."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LITELLM", "VIRTUAL_ENV"))
@@ -83,7 +83,7 @@ def free_port():
 
 
 @contextmanager
-def serving(command, port, log, *, ready, **environment):
+def serving(command, port, log, *, ready, **variables):
     """The server that `command` starts on `port`, from when the path `ready` answers; ended with all its children.
 
     What it prints goes into the file `log`.
@@ -95,14 +95,14 @@ def serving(command, port, log, *, ready, **environment):
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=HERE,
-            env=_environment(**environment),
+            env=environment(**variables),
             start_new_session=True,
         )
         try:
             _await(process, peer.url + ready, log)
             yield peer
         finally:
-            _end(process)
+            end(process)
 
 
 def _await(process, url, log):
@@ -125,8 +125,8 @@ def _last_of(log):
     return log.read_text(errors="replace")[-4000:]
 
 
-def _end(process):
-    """By its group, which is its own: a server may have workers, and they may outlive it."""
+def end(process):
+    """Ends it by its group, which is its own: a server may have workers, and they may outlive it."""
     _signal(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(END_LIMIT_S)
