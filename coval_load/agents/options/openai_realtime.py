@@ -85,5 +85,5 @@ def _with_model(endpoint: str, model: str) -> str:
     path, mark, query = endpoint.partition("?")
     if any(key == "model" for key, _ in parse_qsl(query, keep_blank_values=True)):
         return endpoint
-    asked = urlencode({"model": model}, quote_via=quote_value)
+    asked = urlencode({"model": model}, quote_via=quote_value, errors="replace")
     return f"{path}?{query}{'&' if mark and query and not query.endswith('&') else ''}{asked}"

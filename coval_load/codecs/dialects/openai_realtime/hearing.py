@@ -62,7 +62,8 @@ class Hearing:
     def decode(self, payload: bytes) -> Sequence[Event]:
         """The events of one message; none for what means nothing to a caller.
 
-        Measured on one server core: 1.3 us for 20 ms of 24 kHz PCM.
+        Measured on one server core: 1.8 us for 20 ms of 24 kHz PCM, most of it in reading the JSON; `WebSocketVoice`
+        takes 1.5 us for the same audio.
         """
         try:
             message = orjson.loads(payload)
@@ -97,7 +98,8 @@ class Hearing:
         # Nearly always it is more of the audio of one item.
         if item is None or message.get("item_id") != item.item_id or message.get("response_id") != item.response_id:
             return self._hear_another(message, data)
-        pcm = self._pcm(item, data)
+        pcm = item.samples.push(data) if self._decode_audio is None else self._decode_audio(data)
+        item.pcm_bytes += len(pcm)
         return (AudioReceived(pcm),) if pcm else _NOTHING
 
     def _hear_another(self, message: dict[str, Any], data: bytes) -> Sequence[Event]:
