@@ -1,5 +1,6 @@
 """What a realtime agent says: packaged clips in deltas, how fast they leave, and how much of them was heard by now."""
 
+import math
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -88,13 +89,17 @@ def share_words(text: str, count: int) -> list[str]:
 
 
 class Playback:
-    """One reply on its way: what was sent, and what somebody who plays it in real time has heard."""
+    """One reply on its way: what was sent, and what somebody who plays it in real time has heard.
+
+    That listener stops to play it when told so, at `silenced_at`.
+    """
 
     def __init__(self, speech: Speech, options: VoiceOptions) -> None:
         self.speech = speech
         self.sent = 0
         self.sent_s = 0.0
         self.began: float | None = None
+        self.silenced_at = math.inf
         self._interval_s = spacing_s(options)
 
     @property
@@ -110,11 +115,15 @@ class Playback:
     @property
     def ends_at(self) -> float:
         """When what was sent so far has been played, on Trio's clock; minus infinity before anything was sent."""
-        return float("-inf") if self.began is None else self.began + self.sent_s
+        return -math.inf if self.began is None else min(self.began + self.sent_s, self.silenced_at)
 
     def heard_s(self, at: float) -> float:
         """How much of it has been heard at `at`."""
-        return 0.0 if self.began is None else max(0.0, min(self.sent_s, at - self.began))
+        return 0.0 if self.began is None else max(0.0, min(self.sent_s, min(at, self.silenced_at) - self.began))
+
+    def silence(self, at: float) -> None:
+        """The listener was told at `at` that nothing more of it is to be heard."""
+        self.silenced_at = min(self.silenced_at, at)
 
     async def send(self, line: Line, turn: int, stop: trio.Event, write: Callable[[Delta], Awaitable[None]]) -> None:
         """Gives each delta to `write` when it is due, until the last or until `stop`, between two of them.
@@ -131,7 +140,7 @@ class Playback:
             await write(delta)
             self.sent += 1
             self.sent_s += delta.seconds
-        plays_s = self.ends_at - trio.current_time()
+        plays_s = self.began + self.sent_s - trio.current_time()
         line.stamp("reply_end", turn=turn, messages=self.sent, audio_s=self.sent_s, plays_s=plays_s)
 
     async def hear_out(self, stop: trio.Event) -> bool:
