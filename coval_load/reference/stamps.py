@@ -15,7 +15,9 @@ class Stamps:
     """Writes one JSON object a line: connection, simulation_output_id, what, at (monotonic seconds), turn...
 
     `what` is one of `accepted`, `rejected`, `ready`, `heard_start`, `heard_end`, `reply_start`, `reply_end`,
-    `barge_in_heard`, `message_in`, `message_out`, `misbehaved`, `unreadable`, `closed`. Without a path
+    `barge_in_heard`, `message_in`, `message_out`, `misbehaved`, `unreadable`, `closed`; by realtime agents also
+    `speech_started_sent`, `speech_stopped_sent`, `response_done`, `truncated`, `tool_called`, `tool_answered`,
+    `going_away`, `expired`. Without a path
     nothing is written. A line is in the file 0.2 s after it was stamped, or when this closes. To be made
     within Trio.
     """

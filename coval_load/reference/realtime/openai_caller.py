@@ -96,11 +96,14 @@ class Caller:
         if detection is None:
             return
         self.began_s = max(0.0, edge.offset_s - self.session.prefix_s)
+        interrupts = detection["interrupt_response"] and self.options.voice.yields
+        if interrupts:
+            self.replies.hush()
         line.stamp("speech_started_sent")
         await self.wire.emit(
             "input_audio_buffer.speech_started", audio_start_ms=round(self.began_s * 1000), item_id=self.item_id
         )
-        if detection["interrupt_response"] and self.options.voice.yields:
+        if interrupts:
             self.replies.break_off("turn_detected")
 
     async def _end(self, edge: SpeechStopped) -> None:

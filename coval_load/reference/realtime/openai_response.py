@@ -55,6 +55,7 @@ class Response:
         self._item: Item | None = None
         self._said = ""
         self._status = intent.status
+        self._previous: str | None = None
 
     async def run(self, limits: RateLimits, tokens: Tokens) -> None:
         """Until everything of it was sent."""
@@ -152,7 +153,7 @@ class Response:
 
     async def _begin(self, body: dict[str, Any], playback: Playback | None = None) -> Item:
         self._item = item = Item(body, playback)
-        previous = self._items.add(item)
+        self._previous = previous = self._items.add(item)
         await self._emit("response.output_item.added", output_index=0, item=body)
         await self._wire.emit("conversation.item.added", previous_item_id=previous, item=body)
         return item
@@ -161,7 +162,7 @@ class Response:
         if self.stop.is_set():
             self._status = "cancelled"
         item.body["status"] = "completed" if self._status == "completed" else "incomplete"
-        await self._wire.emit("conversation.item.done", item=item.body)
+        await self._wire.emit("conversation.item.done", previous_item_id=self._previous, item=item.body)
         await self._emit("response.output_item.done", output_index=0, item=item.body)
 
     async def _finish(self, status: str, tokens: Tokens, error: dict[str, Any] | None = None) -> None:
