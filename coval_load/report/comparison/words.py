@@ -14,6 +14,7 @@ _LASTING = (
     metrics.QUEUE_TIME,
     metrics.LEADING_SILENCE,
     metrics.AUDIO_UNDERRUN,
+    metrics.AUDIO_AFTER_INTERRUPT,
 )
 _GROUPS = {"agents": "agent", "scenarios": "scenario"}
 _SUBJECTS = {

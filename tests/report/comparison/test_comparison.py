@@ -34,6 +34,7 @@ def latency(**more):
         (latency(), "slower by 12 % (8 to 16 %)"),
         (latency(change=-0.12, interval=(-0.16, -0.08)), "faster by 12 % (8 to 16 %)"),
         (latency(name="scheduled_turn_time"), "longer by 12 % (8 to 16 %)"),
+        (latency(name="audio_after_interrupt"), "longer by 12 % (8 to 16 %)"),
         (latency(name="queue_time", change=-0.5, interval=(-0.9, -0.1)), "shorter by 50 % (10 to 90 %)"),
         (latency(verdict="no_change"), "no change beyond noise"),
         (latency(verdict="too_few", needs=20), "too few to tell (n < 20)"),
