@@ -20,9 +20,6 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 END_SILENCE_S = 0.8
 YIELD_SILENCE_S = 0.25
-ADVICE_IF_DEAF = (
-    "see in its log whether it heard the caller, as send_audio_template, audio_encoding and the rates say it"
-)
 _FOREVER = float("inf")
 
 
@@ -104,7 +101,7 @@ class Listener:
         yield_silence_s: float = YIELD_SILENCE_S,
         replies: Replies = NO_REPLIES,
         explain: Callable[[], str] = str,
-        advice_if_deaf: str = ADVICE_IF_DEAF,
+        advice_if_deaf: str = "",
     ) -> None:
         self._bell = bell
         self._end_silence_s = end_silence_s
@@ -122,8 +119,12 @@ class Listener:
         self._went_on_from = self._went_on_until = float("-inf")
         self._changes = 0
         self._clears = 0
-        self._cleared_at = float("-inf")
         self._loss: Loss | None = None
+
+    @property
+    def queued_until(self) -> float:
+        """Until when what came plays, in seconds of the Trio clock; minus infinity before anything did."""
+        return self._playout.queued_until
 
     def clear(self, at: float) -> float:
         """Throw away audio that is queued and would be heard from `at` on; returns how many seconds of it.
@@ -135,7 +136,6 @@ class Listener:
         cleared_s = self._playout.clear(at)
         if cleared_s:
             self._clears += 1
-            self._cleared_at = at
             self._change()
         return cleared_s
 
@@ -250,12 +250,11 @@ class Listener:
             else:
                 await self._bell.until(partial(self._changed_since, seen), over_at)
             answer = self._answer(anchor, early, trio.current_time())
-            if answer is None and clears != self._clears and reply.onset_at >= self._cleared_at:
-                # It was thrown away when it had just begun.
-                answer = await self._hear_onset(anchor, deadline_s, early)
-                if answer is None:
-                    return None
-            reply = answer or reply
+            if answer is None and clears != self._clears:
+                # What is left of it, if anything, answers no one.
+                reply = await self._hear_onset(anchor, deadline_s, early)
+            else:
+                reply = answer or reply
         return None
 
     async def _hear_onset(self, anchor: float, deadline_s: float, early: bool) -> Utterance | None:

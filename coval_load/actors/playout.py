@@ -121,6 +121,11 @@ class Playout:
             self._place(sound, at, at, follows=False)
 
     @property
+    def queued_until(self) -> float:
+        """Until when what came plays, in seconds of the Trio clock; minus infinity before anything did."""
+        return self._queue_end
+
+    @property
     def _received(self) -> int:
         return self._forgotten + len(self._arrivals)
 

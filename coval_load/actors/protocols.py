@@ -11,12 +11,18 @@ from coval_load.agents.body import Agent
 from coval_load.agents.destination import Destination
 from coval_load.agents.model_types import ModelType
 from coval_load.agents.options import connection
+from coval_load.agents.options import gemini_realtime as options_of_gemini_realtime
+from coval_load.agents.options import openai_realtime as options_of_openai_realtime
 from coval_load.agents.options.chat import ChatOptions
 from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
+from coval_load.agents.options.gemini_realtime import GeminiRealtimeOptions
+from coval_load.agents.options.openai_realtime import OpenAIRealtimeOptions
 from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.dialects import http_chat, websocket_chat, websocket_voice
 from coval_load.codecs.dialects.a2a import format as a2a
+from coval_load.codecs.dialects.gemini_realtime import format as gemini_realtime
+from coval_load.codecs.dialects.openai_realtime import format as openai_realtime
 from coval_load.codecs.dialects.placeholders import SIMULATION_NAMES
 from coval_load.codecs.templates import JsonTemplate, TemplateError, fill_json
 from coval_load.faults import Fault
@@ -33,8 +39,8 @@ class AgentProtocol:
     Over `transport` `http` the format is an `HttpChatFormat`, and the options name a `chat_endpoint`. `options` is
     the attrs class of its `metadata`; `make_format(options)` compiles what all simulations of an agent share;
     `check(format)` gives (field, what is wrong) and never raises. Over a WebSocket `destination(options)` is where
-    it is dialled. `calls_tools` says of a protocol over WebSocket whether its agents may call tools, as agents over
-    HTTP may.
+    it is dialled. Of a protocol over WebSocket, `calls_tools` says whether its agents may call tools, as agents over
+    HTTP may, and of one for voice `transcribes` whether they send the words of what they say.
     """
 
     medium: Literal["voice", "chat"]
@@ -44,6 +50,17 @@ class AgentProtocol:
     transport: Literal["websocket", "http"] = "websocket"
     destination: Callable[[Any], Destination] = connection.destination
     calls_tools: bool = False
+    transcribes: bool = False
+
+    @property
+    def may_call_tools(self) -> bool:
+        """Whether tool calls of its agents are seen, and answered."""
+        return self.calls_tools or self.transport == "http"
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it is known as text what its agents say."""
+        return self.transcribes or self.medium == "chat"
 
 
 def _fields_of(form: type) -> Callable[[Any], Any]:
@@ -62,7 +79,7 @@ def _plain(value: Any) -> Any:
     return attrs.asdict(value) if attrs.has(type(value)) else value
 
 
-_OURS: Mapping[str, AgentProtocol] = {
+OURS: Mapping[str, AgentProtocol] = {
     ModelType.WEBSOCKET: AgentProtocol(
         "voice", WebSocketOptions, _fields_of(websocket_voice.WebSocketVoiceFormat), websocket_voice.check
     ),
@@ -73,13 +90,31 @@ _OURS: Mapping[str, AgentProtocol] = {
         "chat", ChatOptions, _fields_of(http_chat.HttpAgentFormat), http_chat.check, transport="http"
     ),
     ModelType.CHAT_A2A: AgentProtocol("chat", ChatA2AOptions, _fields_of(a2a.A2AFormat), a2a.check, transport="http"),
+    ModelType.OPENAI_REALTIME: AgentProtocol(
+        "voice",
+        OpenAIRealtimeOptions,
+        _fields_of(openai_realtime.OpenAIRealtimeFormat),
+        openai_realtime.check,
+        destination=options_of_openai_realtime.destination,
+        calls_tools=True,
+        transcribes=True,
+    ),
+    ModelType.GEMINI_REALTIME: AgentProtocol(
+        "voice",
+        GeminiRealtimeOptions,
+        _fields_of(gemini_realtime.GeminiRealtimeFormat),
+        gemini_realtime.check,
+        destination=options_of_gemini_realtime.destination,
+        calls_tools=True,
+        transcribes=True,
+    ),
 }
 
 
 def known_protocols() -> dict[str, AgentProtocol]:
     """Ours, and those of installed packages, which may not replace ours."""
     added = {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
-    return {**added, **_OURS}
+    return {**added, **OURS}
 
 
 def template_faults(agent: Agent, protocols: Mapping[str, AgentProtocol]) -> Iterator[Fault]:

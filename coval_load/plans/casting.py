@@ -122,20 +122,11 @@ class Casting:
         self, role: Role, case: cast.TestCase, persona: cast.Persona, number: int, call: WebSocketCall
     ) -> Conversation:
         simulation = call.simulation
-        dialect: Any = call.dialect
-        turns = tuple(case.turns)
         if role.protocol.medium == "chat":
-            return ChatConversation(simulation, dialect, persona, turns, role.agent.options.coalesce_timeout_seconds)
-        return VoiceConversation(
-            simulation,
-            dialect,
-            persona,
-            turns,
-            role.form.receive_rate_hz,
-            role.agent.options.pace_inbound_binary_audio,
-            role.silence_body,
-            self._recording(simulation, number),
-        )
+            quiet_s = role.agent.options.coalesce_timeout_seconds
+            return ChatConversation(simulation, call.dialect, persona, tuple(case.turns), quiet_s)
+        recording = self._recording(simulation, number)
+        return VoiceConversation(simulation, role.form, persona, case, role.silence_body, recording)
 
     def _recording(self, simulation: Simulation, number: int) -> VoiceRecording | None:
         if self.open_recording is None or not self.is_recorded(number):
