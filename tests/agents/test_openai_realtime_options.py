@@ -62,7 +62,7 @@ def test_a_key_is_all_that_is_needed():
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"openai_realtime_api_key": ""}, "openai_realtime_api_key: expected an API key of ASCII without spaces; got *"),
+        ({"openai_realtime_api_key": ""}, "openai_realtime_api_key: expected an API key of ASCII without spaces"),
         ({"openai_realtime_api_key": "a\nb"}, "openai_realtime_api_key: expected an API key of ASCII"),
         ({"openai_realtime_api_key": None}, "openai_realtime_api_key: expected a string"),
         ({"openai_realtime_model": ""}, "openai_realtime_model: expected at least 1 characters"),
