@@ -63,7 +63,7 @@ def test_a_block_loads(is_installed, text):
     plan = shown if "agents" in shown else {"agents": [CHAT], "test_set": cases_of(shown)}
     loaded = load_plan(plan, environ={})
     for case in loaded.test_cases:
-        assert make_checks(case.checks, FunctionShelf(), is_voice=False, over_http=True)
+        assert make_checks(case.checks, FunctionShelf(), has_words=True, calls_tools=True)
 
 
 def test_every_type_is_shown_and_explained():

@@ -33,6 +33,7 @@ def prepare(
             overrides,
             environ=os.environ,
             options={model_type: protocol.options for model_type, protocol in protocols.items()},
+            protocols=protocols,
             speech=find_speaker(),
             clip_names=CLIPS,
             checks=lambda agent: template_faults(agent, protocols),

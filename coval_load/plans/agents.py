@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from coval_load.actors.protocols import AgentProtocol
 from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
 from coval_load.agents.loading import load_agent
@@ -15,6 +16,8 @@ from coval_load.agents.model_types import ModelType
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.documents import read_document
 from coval_load.plans.turns import Hearer
+
+_DIGITS_OPTION = "send_dtmf_template"
 
 
 @attrs.frozen
@@ -37,6 +40,7 @@ class AgentLoader:
     targets: Targets
     environ: Mapping[str, str]
     checks: Callable[[Agent], Iterable[Fault]]
+    protocols: Mapping[str, AgentProtocol]
     faults: list[Fault] = attrs.field(factory=list)
     agents: dict[str, Agent] = attrs.field(factory=dict)
     _files: dict[tuple[Path, int], Loaded] = attrs.field(factory=dict, init=False)
@@ -88,7 +92,7 @@ class AgentLoader:
             self.faults += faulty.faults
             return Loaded((), tuple(self._guess(raw, name or path)))
         agent = self._with_own_name(agent)
-        takes_digits = getattr(agent.options, "send_dtmf_template", None) is not None
+        takes_digits = self._takes_digits(agent)
         return Loaded((agent,), (self._hearer(agent.name, agent.model_type, takes_digits=takes_digits),))
 
     def _guess(self, raw: Any, name: str) -> Iterator[Hearer]:
@@ -97,7 +101,22 @@ class AgentLoader:
             yield self._hearer(name, ModelType(model_type), takes_digits=True)
 
     def _hearer(self, name: str, model_type: ModelType, *, takes_digits: bool) -> Hearer:
-        return Hearer(name, model_type.is_voice, takes_digits, _is_over_http(self.options.get(model_type)))
+        options, protocol = self.options.get(model_type), self.protocols.get(model_type)
+        return Hearer(
+            name,
+            model_type.is_voice,
+            takes_digits,
+            only_answers="chat_endpoint" in _keys_of(options),
+            calls_tools=protocol is not None and protocol.may_call_tools,
+            has_words=not model_type.is_voice or (protocol is not None and protocol.has_words),
+            digits_option=_DIGITS_OPTION if _DIGITS_OPTION in _keys_of(options) else "",
+        )
+
+    def _takes_digits(self, agent: Agent) -> bool:
+        protocol = self.protocols.get(agent.model_type)
+        if protocol is None or protocol.medium != "voice":
+            return False
+        return bool(protocol.make_format(agent.options).takes_digits)
 
     def _with_own_name(self, agent: Agent) -> Agent:
         name, number = agent.name, 1
@@ -108,6 +127,5 @@ class AgentLoader:
         return self.agents[name]
 
 
-def _is_over_http(options: type | None) -> bool:
-    # By what its options have, as `AgentProtocol` promises: the protocol may be another package's.
-    return options is not None and attrs.has(options) and "chat_endpoint" in attrs.fields_dict(options)
+def _keys_of(options: type | None) -> Collection[str]:
+    return attrs.fields_dict(options) if options is not None and attrs.has(options) else ()

@@ -30,11 +30,11 @@ from coval_load.plans.check_schema import (
 OnWords = ContainsCheck | MatchesCheck | EqualsCheck | ShorterThanCheck
 
 
-def can_judge(check: AnyCheck, *, is_voice: bool, over_http: bool) -> bool:
-    """Whether there is what `check` is about in a conversation with such an agent."""
+def can_judge(check: AnyCheck, *, has_words: bool, calls_tools: bool) -> bool:
+    """Whether there is what `check` is about in a conversation with an agent whose words, or tool calls, are known."""
     if isinstance(check, OnWords):
-        return not is_voice
-    return over_http or not isinstance(check, ToolCalledCheck)
+        return has_words
+    return calls_tools or not isinstance(check, ToolCalledCheck)
 
 
 def check_faults(
@@ -42,10 +42,10 @@ def check_faults(
 ) -> Iterator[Fault]:
     """What is wrong with the checks of a test case in which the caller takes so many `turns`, skips left out.
 
-    `agents` has (is_voice, over_http) of each agent of the plan. Paths are relative to the list of checks.
+    `agents` has (has_words, calls_tools) of each agent of the plan. Paths are relative to the list of checks.
     """
     for at, check in enumerate(checks):
-        if agents and not any(can_judge(check, is_voice=voice, over_http=http) for voice, http in agents):
+        if agents and not any(can_judge(check, has_words=words, calls_tools=tools) for words, tools in agents):
             yield Fault(f"[{at}].type", _CAN_NOT[isinstance(check, ToolCalledCheck)].format(check.type))
         if check.turn is not None and not -turns <= check.turn <= turns:
             yield Fault(
@@ -59,8 +59,8 @@ def check_faults(
 _CAN_NOT = {
     False: "expected another check: every agent of the plan is spoken to, and the words of a voice agent are not "
     "known; got {}, take it out",
-    True: "expected another check: no agent of the plan is reached over HTTP, and no other calls tools; got {}, "
-    "take it out",
+    True: "expected another check: no agent of the plan is reached over HTTP or a realtime API, and no other calls "
+    "tools; got {}, take it out",
 }
 
 
@@ -75,7 +75,7 @@ def _function_faults(check: FunctionCheck, functions: FunctionShelf) -> Iterator
 
 
 def make_checks(
-    written: Sequence[AnyCheck], functions: FunctionShelf, *, is_voice: bool, over_http: bool
+    written: Sequence[AnyCheck], functions: FunctionShelf, *, has_words: bool, calls_tools: bool
 ) -> tuple[Check, ...]:
     """The checks for the conversations with such an agent; those that can't be judged there are left out.
 
@@ -85,7 +85,7 @@ def make_checks(
     return tuple(
         _make(check, name, functions)
         for check, name in named
-        if can_judge(check, is_voice=is_voice, over_http=over_http)
+        if can_judge(check, has_words=has_words, calls_tools=calls_tools)
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from coval_load.actors.protocols import OURS, AgentProtocol
 from coval_load.agents.addresses import Targets
 from coval_load.agents.body import Agent
 from coval_load.agents.environment import Expanded, Steps, expand
@@ -48,15 +49,17 @@ def load_plan(
     *,
     environ: Mapping[str, str],
     options: Mapping[str, type] = OPTIONS,
+    protocols: Mapping[str, AgentProtocol] = OURS,
     speech: Speech | None = None,
     clip_names: Collection[str] = (),
     checks: Callable[[Agent], Iterable[Fault]] = no_checks,
 ) -> Plan:
     """The plan in a YAML, TOML or JSON file, or as a mapping (its paths relative to the working directory).
 
-    `options` says which model types can be simulated, `speech` makes speech of text, `clip_names` are the
-    packaged clips, `checks` finds in an agent what only the protocols know. Raises `Faulty` with every fault
-    there is, in the plan, its agents, its test set and the files they name; no message shows a secret.
+    `options` says which model types can be simulated, `protocols` what their agents can take, `speech` makes speech
+    of text, `clip_names` are the packaged clips, `checks` finds in an agent what only the protocols know. Raises
+    `Faulty` with every fault there is, in the plan, its agents, its test set and the files they name; no message
+    shows a secret.
     """
     raw: Any = read_document(source) if isinstance(source, Path) else dict(source)
     if isinstance(raw, dict) and "model_type" in raw and "agents" not in raw:
@@ -64,7 +67,7 @@ def load_plan(
     folder = source.absolute().parent if isinstance(source, Path) else Path().absolute()
     name = source.stem if isinstance(source, Path) else "load-test"
     expanded = _expand((overrides or Overrides()).applied(raw), environ)
-    loader = AgentLoader(options, _targets(expanded.value), environ, checks)
+    loader = AgentLoader(options, _targets(expanded.value), environ, checks, protocols)
 
     def make_settler(hearers: Sequence[Hearer], waits: bool) -> TurnSettler:
         return TurnSettler(hearers, waits, speech, clip_names)

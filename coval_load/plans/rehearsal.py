@@ -158,8 +158,8 @@ def _role(
         answers = tuple(
             cast.ToolAnswer(answer.tool, answer.arguments, answer.result) for answer in written.tool_results
         )
-        over_http = protocol.transport == "http"
-        checks = make_checks(written.checks, functions, is_voice=is_voice, over_http=over_http)
+        known = {"has_words": protocol.has_words, "calls_tools": protocol.may_call_tools}
+        checks = make_checks(written.checks, functions, **known)
         return cast.TestCase(written.id, tuple(map(turn, written.turns)), written.attributes, answers, checks)
 
     return Role(agent, protocol, form, silence(form) if is_voice else b"", tuple(map(case, cases)))

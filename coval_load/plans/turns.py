@@ -28,14 +28,18 @@ T = TypeVar("T", bound=TextTurn | AudioTurn)
 class Hearer:
     """What one agent of the plan can take.
 
-    `takes_digits` is whether it has a send_dtmf_template, `only_answers` whether it is reached over HTTP: each
-    message gets an answer, and nothing comes without one.
+    `takes_digits` is whether there is a message for keypad digits; `digits_option` the option that says what it is,
+    empty where there is none. `only_answers` is whether it is reached over HTTP: each message gets an answer, and
+    nothing comes without one. `calls_tools` and `has_words` are whether its tool calls, and its words, are known.
     """
 
     name: str
     is_voice: bool
     takes_digits: bool
     only_answers: bool
+    calls_tools: bool = False
+    has_words: bool = False
+    digits_option: str = ""
 
 
 @attrs.define
@@ -67,10 +71,12 @@ class TurnSettler:
                 "expected at least one turn; only where every persona has conversation_initiation "
                 "wait_for_user may the agent be the only one to speak",
             )
-        if case.tool_results and self.hearers and all(hearer.is_voice for hearer in self.hearers):
+        spoken_to = [hearer.is_voice and not hearer.calls_tools for hearer in self.hearers]
+        if case.tool_results and spoken_to and all(spoken_to):
             self._fault(
                 path("tool_results"),
-                "expected it for chat agents only; every agent of the plan is spoken to, take it out",
+                "expected it for chat agents and realtime APIs only; every agent of the plan is spoken to over a "
+                "WebSocket without tools, take it out",
             )
         self._judge(case, path)
         for number, turn in enumerate(case.turns):
@@ -79,7 +85,7 @@ class TurnSettler:
         return attrs.evolve(case, turns=tuple(turns))
 
     def _judge(self, case: TestCase, path: Callable[[str], str]) -> None:
-        agents = [(hearer.is_voice, hearer.only_answers) for hearer in self.hearers]
+        agents = [(hearer.has_words, hearer.calls_tools) for hearer in self.hearers]
         spoken = sum(not isinstance(turn, SkipTurn) for turn in case.turns)
         for fault in check_faults(case.checks, spoken, agents, self._functions):
             self._fault(path(f"checks{fault.path}"), fault.message)
@@ -135,9 +141,13 @@ class TurnSettler:
 
     def _digits(self, speakers: Sequence[Hearer], at: str) -> None:
         for hearer in speakers:
-            if not hearer.takes_digits:
+            if not hearer.takes_digits and hearer.digits_option:
                 self._fault(
-                    at, f"expected metadata.send_dtmf_template in agent {hearer.name}, to send digits; it has none"
+                    at, f"expected metadata.{hearer.digits_option} in agent {hearer.name}, to send digits; it has none"
+                )
+            elif not hearer.takes_digits:
+                self._fault(
+                    at, f"expected no dtmf, since agent {hearer.name} has no message for digits; got it, take it out"
                 )
 
     def _media(self, turn: MediaTurn, folder: Path, at: str) -> MediaTurn:

@@ -87,7 +87,7 @@ def test_a_model_type_that_can_not_be_simulated_yet_is_named_as_such():
                        "endpoint": "https://a.example"})  # fmt: skip
         assert told == [
             "model_type: expected one of MODEL_TYPE_WEBSOCKET, MODEL_TYPE_CHAT_WEBSOCKET, MODEL_TYPE_CHAT, "
-            "MODEL_TYPE_CHAT_A2A; "
+            "MODEL_TYPE_CHAT_A2A, MODEL_TYPE_OPENAI_REALTIME, MODEL_TYPE_GEMINI_REALTIME; "
             f"{model_type} ({model_type.description}) can't be simulated yet"
         ]
 

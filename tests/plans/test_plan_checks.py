@@ -54,7 +54,7 @@ def written(*checks):
 
 def test_every_check_loads_and_is_made(load, is_installed):
     (loaded,) = load(agents=[HTTP], test_set=case(*EACH)).test_cases
-    made = make_checks(loaded.checks, FunctionShelf(), is_voice=False, over_http=True)
+    made = make_checks(loaded.checks, FunctionShelf(), has_words=True, calls_tools=True)
     assert [check.name for check in made] == [
         'contains "pizza"',
         'matches "order [0-9]+"',
@@ -113,6 +113,14 @@ def test_what_a_voice_agent_can_be_judged_by(load, is_installed, at):
     assert load(agents=["voice.json"], test_set=case(EACH[at])).test_cases[0].checks
 
 
+@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("api", ["openai", "gemini"])
+def test_an_agent_of_a_realtime_api_can_be_judged_by_its_words_and_tools(load, api, at):
+    model_type, metadata = f"MODEL_TYPE_{api.upper()}_REALTIME", {f"{api}_realtime_api_key": "k"}
+    agent = {"display_name": "R", "model_type": model_type, "metadata": metadata}
+    assert load(agents=[agent], test_set=case(EACH[at])).test_cases[0].checks
+
+
 def test_a_skip_is_no_turn(faults, load):
     last = {"type": "event", "message_type": "e", "turn": 2}
     assert load(test_set=case(last, turns=[TURNS[0], SKIP, TURNS[1]]))
@@ -124,10 +132,10 @@ def test_each_agent_is_judged_by_what_it_can_be(is_installed):
     def types(**agent):
         return [check["type"] for check in EACH if can_judge(*written(check), **agent)]
 
-    assert types(is_voice=False, over_http=True) == [check["type"] for check in EACH]
-    assert types(is_voice=True, over_http=False) == ["event", "latency_under", "function"]
-    assert set(types(is_voice=False, over_http=False)) == {check["type"] for check in EACH} - {"tool_called"}
-    made = make_checks(written(*EACH[:5]), FunctionShelf(), is_voice=True, over_http=False)
+    assert types(has_words=True, calls_tools=True) == [check["type"] for check in EACH]
+    assert types(has_words=False, calls_tools=False) == ["event", "latency_under", "function"]
+    assert set(types(has_words=True, calls_tools=False)) == {check["type"] for check in EACH} - {"tool_called"}
+    made = make_checks(written(*EACH[:5]), FunctionShelf(), has_words=False, calls_tools=False)
     assert [check.name for check in made] == ["event cart_update items.0.size"]
 
 
@@ -140,8 +148,8 @@ def test_names():
             {"type": "contains", "text": "x" * 999},
         ),
         FunctionShelf(),
-        is_voice=False,
-        over_http=False,
+        has_words=True,
+        calls_tools=False,
     )
     assert [check.name for check in made[:3]] == ['not contains "a" (turn -1)', "greets", "greets-2"]
     assert len(made[3].name) < 120
@@ -149,7 +157,7 @@ def test_names():
 
 def test_what_is_written_reaches_the_check():
     def made(check):
-        return make_checks(written(check), FunctionShelf(), is_voice=False, over_http=True)[0]
+        return make_checks(written(check), FunctionShelf(), has_words=True, calls_tools=True)[0]
 
     negated = made({"type": "tool_called", "tool": "t", "turn": 2, "negate": True, "name": "n"})
     assert negated == ToolCalled("n", "t", None, 2, True)
@@ -168,7 +176,7 @@ def test_what_is_written_reaches_the_check():
 def test_a_pattern_loads_or_is_a_fault(pattern):
     try:
         (check,) = make_checks(
-            written({"type": "matches", "pattern": pattern}), FunctionShelf(), is_voice=False, over_http=False
+            written({"type": "matches", "pattern": pattern}), FunctionShelf(), has_words=True, calls_tools=False
         )
     except Faulty:
         return

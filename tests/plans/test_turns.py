@@ -93,7 +93,8 @@ def test_tools_answer_chat_agents(load, faults):
         assert (first.tool, first.arguments, first.result) == ("look_up", {"id": 7}, None)
         assert (second.tool, second.arguments, second.result) == ("look_up", None, ["none"])
     assert faults(test_set=[case]) == [
-        "test_set[0].tool_results: expected it for chat agents only; every agent of the plan is spoken to, take it out"
+        "test_set[0].tool_results: expected it for chat agents and realtime APIs only; every agent of the plan is "
+        "spoken to over a WebSocket without tools, take it out"
     ]
 
 
@@ -220,3 +221,29 @@ def test_a_test_set_file_that_is_none(faults, folder):
     assert faults(test_set="cases.yaml") == ['test_set: unknown key "more"; expected test_cases']
     (folder / "cases.yaml").write_text("a: 1")
     assert faults(test_set="cases.yaml") == ["test_set: expected a list of test cases; got an object"]
+
+
+REALTIME = [
+    {"display_name": "R", "model_type": "MODEL_TYPE_OPENAI_REALTIME", "metadata": {"openai_realtime_api_key": "k"}},
+    {"display_name": "R", "model_type": "MODEL_TYPE_GEMINI_REALTIME", "metadata": {"gemini_realtime_api_key": "k"}},
+]
+
+
+@pytest.mark.parametrize("agent", REALTIME)
+def test_tools_answer_agents_of_realtime_apis(load, agent):
+    case = {"id": "a", "turns": [HI], "tool_results": RESULTS}
+    for agents in ([agent], [agent, "voice.json"]):
+        assert len(load(agents=agents, test_set=[case]).test_cases[0].tool_results) == 2
+
+
+@pytest.mark.parametrize("agent", REALTIME)
+def test_there_are_no_digits_for_agents_of_realtime_apis(faults, agent):
+    assert faults(agents=["voice.json", agent], test_set=cases({"type": "dtmf", "digits": "1"})) == [
+        "test_set[0].turns[0]: expected no dtmf, since agent R has no message for digits; got it, take it out"
+    ]
+
+
+def test_nothing_is_said_of_digits_or_tools_to_an_agent_that_is_wrong_by_itself(faults):
+    case = {"id": "a", "turns": [{"type": "dtmf", "digits": "1"}], "tool_results": RESULTS}
+    (told,) = faults(agents=[REALTIME[0] | {"metadata": {}}], test_set=[case])
+    assert told.startswith("agents[0].metadata.openai_realtime_api_key: ")
