@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from random import Random
 from typing import Any
 
@@ -60,7 +60,7 @@ class Line:
         """Bytes past the WebSocket protocol: for misbehaviours only."""
         await self._stream.send_all(data)
 
-    async def messages(self) -> AsyncIterator[tuple[float, str | bytes]]:
+    async def messages(self) -> AsyncGenerator[tuple[float, str | bytes], None]:
         """What the caller sends, each with the time at which it came; ends when the connection does."""
         while True:
             try:

@@ -1,5 +1,7 @@
 """An agent that speaks the Gemini Live API: google.genai.live is its client, google.genai.types names its messages."""
 
+from contextlib import aclosing
+
 import trio
 
 from coval_load.reference.line import Line
@@ -34,12 +36,12 @@ class GeminiAgent:
     async def converse(self, line: Line) -> None:
         """Runs until the connection ends."""
         try:
-            _check_key(line)
-            messages = line.messages()
-            setup = await _hear_setup(messages)
-            if setup is not None:
-                with self._sessions.take_up(setup.handle) as session:
-                    await self._talk(line, messages, setup, session)
+            async with aclosing(line.messages()) as messages:
+                setup = await _hear_setup(messages)
+                if setup is not None:
+                    _check_key(line)
+                    with self._sessions.take_up(setup.handle) as session:
+                        await self._talk(line, messages, setup, session)
         except* Refused as group:
             refused = group.exceptions[0]
             while isinstance(refused, BaseExceptionGroup):
@@ -107,3 +109,4 @@ async def _end_in_time(sender: Sender, options: RealtimeOptions) -> None:
 async def _hang_up(line: Line, refused: Refused) -> None:
     line.stamp("rejected", code=refused.code, reason=refused.reason)
     await line.close(refused.code, refused.reason)
+    line.stamp("closed", code=refused.code)

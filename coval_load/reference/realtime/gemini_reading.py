@@ -28,7 +28,7 @@ RATES_HZ = range(8_000, 48_001)
 
 @attrs.define
 class AudioCame:
-    """Mono 16-bit little-endian PCM. Not frozen: comes fifty times a second."""
+    """Mono 16-bit little-endian PCM, which may be cut within a sample. Not frozen: comes fifty times a second."""
 
     pcm: bytes
     rate_hz: int
@@ -145,10 +145,7 @@ def _medium(blob: Mapping[str, Any]) -> Input:
 
 def _audio(blob: Mapping[str, Any]) -> AudioCame:
     rate_hz = read_rate(read_text(blob, "mimeType", "realtime_input.audio") or "")
-    pcm = read_bytes(blob.get("data"), "realtime_input.audio.data")
-    if len(pcm) % 2:
-        raise invalid("realtime_input.audio.data: expected whole samples of 16 bits")
-    return AudioCame(pcm, rate_hz)
+    return AudioCame(read_bytes(blob.get("data"), "realtime_input.audio.data"), rate_hz)
 
 
 def read_rate(mime_type: str) -> int:

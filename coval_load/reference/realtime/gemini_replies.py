@@ -25,6 +25,8 @@ TEXT_PIECES = 4
 HEARD_PIECES = 2
 STRAY_DELTAS = 3
 EXHAUSTED = "RESOURCE_EXHAUSTED: You exceeded your current quota, please check your plan and billing details."
+# The API has no error that ends nothing; this is what its other methods send, and what its client takes for one.
+COMPLAINT = {"error": {"code": 400, "message": "Request contains an invalid argument.", "status": "INVALID_ARGUMENT"}}
 UNKNOWN_MESSAGE = {"futureEvent": {"level": 3}}
 UNKNOWN_CONTENT = {"serverContent": {"futureField": {"level": 3}}}
 # How a turn ends that was not spoken to its end, in the words of google.genai.types.TurnCompleteReason.
@@ -65,7 +67,8 @@ class Replies:
 
     def _due(self, prompt: Prompt) -> float:
         # A caller may ask for a silence before the end of its turn that is longer than the delay.
-        return max(reply_due(self.options, self.line.random, prompt.ended_at), trio.current_time())
+        now = trio.current_time()
+        return max(now, reply_due(self.options, self.line.random, prompt.ended_at)) if prompt.turn else now
 
     async def _tell_what_was_heard(self, prompt: Prompt) -> None:
         self.session.text_tokens += wording.tokens_of(prompt.text) if prompt.text else 0
@@ -84,16 +87,18 @@ class Replies:
             self.line.stamp("misbehaved", kind="unknown-event")
             await self.sender.send(UNKNOWN_MESSAGE)
             await self.sender.send(UNKNOWN_CONTENT)
+        if self.options.realtime.complaints:
+            await self.sender.send(COMPLAINT)
         usage = wording.Usage(self.session)
         if not await self._call_tools(prompt, usage):
             await self._end_interrupted(usage)
             return
         match self._kind(prompt), self._status(prompt):
+            case _, "failed":
+                await self._end(usage, "failed")
             case "nothing", _:
                 await self.sender.send(wording.WAITING_FOR_INPUT)
-                await self._end(usage)
-            case _, "failed":
-                await self._end(usage, REASONS["failed"])
+                await self._end(usage, "completed")
             case "text", status:
                 await self._write(speech, prompt, status, usage)
             case _, status:
@@ -107,11 +112,11 @@ class Replies:
         self._replied += 1
 
     def _kind(self, prompt: Prompt) -> str:
-        kind = self.options.realtime.reply_kind(max(1, prompt.turn))
+        kind = self.options.realtime.reply_kind(prompt.turn) if prompt.turn else "audio"
         return "text" if kind == "audio" and not self.setup.speaks else kind
 
     def _status(self, prompt: Prompt) -> str:
-        return self.options.realtime.reply_status(max(1, prompt.turn))
+        return self.options.realtime.reply_status(prompt.turn) if prompt.turn else "completed"
 
     def _speech(self, prompt: Prompt) -> Speech:
         rate_hz = self.options.voice.agent_rate_hz
@@ -122,38 +127,41 @@ class Replies:
             return ()
         rate_hz = self.options.voice.agent_rate_hz
         audio = [wording.encode_audio(delta.audio, rate_hz).decode() for delta in speech.deltas]
-        ending = (wording.GENERATION_COMPLETE, wording.turn_complete(None))
+        ending = (wording.GENERATION_COMPLETE, wording.turn_complete(None, None))
         return [*audio, *(orjson.dumps(message).decode() for message in ending)]
 
     async def _call_tools(self, prompt: Prompt, usage: wording.Usage) -> bool:
         """Whether all results came; False where the caller went on before."""
-        for nth in range(1, self.options.realtime.tool_rounds + 1):
+        for nth in range(1, self.options.realtime.tool_rounds + 1 if prompt.turn else 1):
             call = tool_call(prompt.turn, nth)
             name = call.name if call.name in self.setup.tools or not self.setup.tools else self.setup.tools[0]
             # Handles are for between turns: "resuming in such state will result in some data loss".
             await self._tell_of_handle(wording.NOT_RESUMABLE)
             self.turns.await_results([call.call_id])
             usage.wrote(call.arguments)
-            self.line.stamp("message_out", turn=prompt.turn, kind="toolCall")
+            self.line.stamp("tool_called", turn=prompt.turn, call_id=call.call_id)
             function = {"id": call.call_id, "name": name, "args": orjson.loads(call.arguments)}
             await self.sender.send(wording.tool_call([function]))
-            if await self._is_interrupted_before_results():
-                cancelled = self.turns.cancel_calls()
-                await self.sender.send(wording.tool_call_cancellation(cancelled))
+            if not await self._get_results():
+                await self.sender.send(wording.tool_call_cancellation(self.turns.cancel_calls()))
+                return False
+            due = reply_due(self.options, self.line.random, trio.current_time())
+            if await happens_before(self.turns.stop, due):
                 return False
         return True
 
-    async def _is_interrupted_before_results(self) -> bool:
+    async def _get_results(self) -> bool:
+        """Whether they came before the caller went on."""
         async with trio.open_nursery() as nursery:
             for event in (self.turns.stop, self.turns.has_results):
                 nursery.start_soon(_cancel_after, event, nursery.cancel_scope)
-        return not self.turns.has_results.is_set()
+        return self.turns.has_results.is_set()
 
     async def _write(self, speech: Speech, prompt: Prompt, status: str, usage: wording.Usage) -> None:
         pieces = [piece for piece in share_words(speech.text, TEXT_PIECES) if piece]
         if status != "completed":
             pieces = pieces[: len(pieces) // 2]
-        self.line.stamp("message_out", turn=prompt.turn, kind="text")
+        self.line.stamp("message_out", turn=prompt.turn, part=0, parts=1)
         for piece in pieces:
             usage.wrote(piece)
             await self.sender.send(wording.text_part(piece))
@@ -189,7 +197,7 @@ class Replies:
         if played and await played.hear_out(self.turns.stop):
             await self._end_interrupted(usage, played.speech)
         else:
-            await self._end(usage, REASONS.get(status))
+            await self._end(usage, status)
 
     async def _end_interrupted(self, usage: wording.Usage, speech: Speech | None = None) -> None:
         await self.sender.send(wording.INTERRUPTED)
@@ -197,10 +205,11 @@ class Replies:
             self.line.stamp("misbehaved", kind="stray-audio")
             for delta in speech.deltas[-STRAY_DELTAS:]:
                 await self._send_delta(delta)
-        await self._end(usage)
+        await self._end(usage, "cancelled")
 
-    async def _end(self, usage: wording.Usage, reason: str | None = None) -> None:
-        await self.sender.send(wording.turn_complete(usage.metadata(), reason))
+    async def _end(self, usage: wording.Usage, status: str) -> None:
+        await self.sender.send(wording.turn_complete(usage.metadata(), REASONS.get(status)))
+        self.line.stamp("response_done", turn=self.session.turn, status=status)
         await self._tell_of_handle()
 
     async def _tell_of_handle(self, update: dict[str, Any] | None = None) -> None:

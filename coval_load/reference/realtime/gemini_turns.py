@@ -166,16 +166,16 @@ class Turns:
             self._go_on(at)
 
     def _go_on(self, at: float) -> None:
-        """The agent is to speak though the caller said nothing: at first a greeting, later as if there was a turn."""
-        if self._line.turn:
-            self._begin(at)
+        # The agent is to speak though the caller said nothing: a greeting, or more on the turn that was last.
         self._line.stamp("message_in", at, kind="turnComplete")
+        if self._yields:
+            self.stop.set()
         self._give.send_nowait(Prompt(self._line.turn, at))
 
     def _take_result(self, call_id: str, at: float) -> None:
         if call_id in self.waits_for:
             self.waits_for.remove(call_id)
-            self._line.stamp("message_in", at, kind="toolResponse")
+            self._line.stamp("message_in", at, kind="toolResponse", call_id=call_id)
         elif call_id not in self._cancelled:
             raise invalid(f"toolResponse: expected a response to a function call; got one to {call_id[:40]!r}")
         if not self.waits_for:

@@ -45,7 +45,7 @@ def _transcription(text: str, finished: bool) -> dict[str, Any]:
     return {"text": text} | ({"finished": True} if finished else {})
 
 
-def turn_complete(usage: dict[str, Any] | None, reason: str | None = None) -> dict[str, Any]:
+def turn_complete(usage: dict[str, Any] | None, reason: str | None) -> dict[str, Any]:
     """`usage` comes in the same message, as an API does it that has some to tell."""
     content: dict[str, Any] = {"turnComplete": True, "interactionStatus": "IDLE"}
     if reason:
