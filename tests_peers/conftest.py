@@ -6,7 +6,7 @@ import time
 import pytest
 
 from peers import installed
-from reference import Stage
+from reference import Judge, Stage
 
 LIMIT_S = 1_800
 """For all tests, the first installation of the peers included. Each step has a limit of its own besides."""
@@ -36,7 +36,7 @@ def bounded(until):
 @pytest.fixture(scope="module")
 def stage(request, tmp_path_factory):
     """Plays all that the tests of this module want to hear, by its `play` with its `AGENT`, several at once."""
-    installed(request.module.PEER)
+    installed(request.module.VENDOR.peer)
     own = [item for item in request.session.items if item.module is request.module]
     with Stage(tmp_path_factory.mktemp("stage"), request.module.AGENT, request.module.play) as stage:
         for mark in (mark for item in own for mark in item.iter_markers("hears")):
@@ -49,3 +49,9 @@ def heard(request, stage):
     """What the client heard in the scenario that the test is marked with."""
     mark = request.node.get_closest_marker("hears")
     return stage.play(*mark.args, **mark.kwargs).result()
+
+
+@pytest.fixture(scope="session")
+def judge():
+    with Judge() as judge:
+        yield judge

@@ -1,7 +1,7 @@
 """Holds messages of Gemini Live to the types of the `google-genai` package. Runs in its environment.
 
 The package drops what it does not know; here every field must be declared, in camelCase as on the wire.
-As a program: reads lines `["client" or "server", message]`, prints a JSON list of what is wrong in each.
+As a program: for each line `["client" or "server", message]` it prints a line, the JSON list of what is wrong.
 """
 
 import json
@@ -75,4 +75,5 @@ def _differences(came, read, path):
 
 
 if __name__ == "__main__":
-    print(json.dumps([faults(*json.loads(line)) for line in sys.stdin]))
+    for line in sys.stdin:
+        print(json.dumps(faults(*json.loads(line))), flush=True)

@@ -1,7 +1,7 @@
 """Holds realtime messages to the types of the `openai` package. Runs in its environment.
 
 The package takes whatever comes; here every field must be declared, and every declared one as declared.
-As a program: reads lines `["client" or "server", message]`, prints a JSON list of what is wrong in each.
+As a program: for each line `["client" or "server", message]` it prints a line, the JSON list of what is wrong.
 """
 
 import json
@@ -53,4 +53,5 @@ def _unknown(value, path):
 
 
 if __name__ == "__main__":
-    print(json.dumps([faults(*json.loads(line)) for line in sys.stdin]))
+    for line in sys.stdin:
+        print(json.dumps(faults(*json.loads(line))), flush=True)

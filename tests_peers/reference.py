@@ -98,28 +98,70 @@ def speech(folder, rate_hz):
 
 def talk(peer, program, job, **more):
     """What `program` has to tell, run in the environment of `peer` with this job."""
-    done = _python(peer, program, json.dumps(job), **more)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout)
-
-
-def faults(peer, program, side, messages):
-    """What the types of `peer` find wrong in messages of this side, as `["message type: fault", ...]`."""
-    lines = [json.dumps([side, message]) for message in messages]
-    done = _python(peer, program, "\n".join(lines))
-    assert done.returncode == 0, done.stderr[-4000:]
-    found = json.loads(done.stdout)
-    assert len(found) == len(messages)
-    return [fault for of_one in found for fault in of_one]
-
-
-def _python(peer, program, given, **more):
-    return subprocess.run(
-        [str(installed(peer) / "python"), str(HERE / program)],
+    done = subprocess.run(
+        _command(peer, program),
         check=False,
-        input=given,
+        input=json.dumps(job),
         capture_output=True,
         text=True,
         timeout=TALK_LIMIT_S,
         env=environment(**more),
     )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+@attrs.frozen
+class Vendor:
+    """A vendor's package: the peer that it is installed for, and our program that holds messages to its types."""
+
+    peer: str
+    types: str
+
+
+OPENAI = Vendor("openai", "openai_types.py")
+GEMINI = Vendor("google-genai", "gemini_types.py")
+
+
+class Judge:
+    """Holds messages to the types of vendors' packages, in a process for each vendor that lasts as long as it."""
+
+    def __init__(self):
+        self._running = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self._running.values():
+            end(process)
+            process.stdin.close()
+            process.stdout.close()
+
+    def faults(self, vendor, side, messages):
+        """What is wrong in messages of the `client` or the `server`, in words."""
+        if vendor not in self._running:
+            self._running[vendor] = subprocess.Popen(
+                _command(vendor.peer, vendor.types),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment(),
+                start_new_session=True,
+            )
+        return [fault for message in messages for fault in _asked(self._running[vendor], [side, message])]
+
+    def holds(self, vendor, side, messages):
+        """There are messages, and nothing is wrong in any."""
+        assert messages
+        assert self.faults(vendor, side, messages) == []
+
+
+def _asked(process, question):
+    process.stdin.write(json.dumps(question) + "\n")
+    process.stdin.flush()
+    return json.loads(process.stdout.readline())
+
+
+def _command(peer, program):
+    return [str(installed(peer) / "python"), str(HERE / program)]

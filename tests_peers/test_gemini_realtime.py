@@ -2,9 +2,9 @@
 
 import pytest
 
-from reference import faults, speech, talk
+from reference import GEMINI, speech, talk
 
-PEER, CLIENT, TYPES = "google-genai", "gemini_live_client.py", "gemini_types.py"
+VENDOR, CLIENT = GEMINI, "gemini_live_client.py"
 RATE_HZ, AGENT_RATE_HZ, SAMPLE_BYTES = 16_000, 24_000, 2
 AGENT = ("gemini_realtime", "--delay", "500ms", "--end-silence", "300ms", "--reply-seconds", "1")
 
@@ -18,7 +18,7 @@ def play(agent, folder, scenario, *, key=None, path="", version=None):
         "pcm": speech(folder, RATE_HZ),
         "scenario": scenario,
     }
-    return talk(PEER, CLIENT, job, SSL_CERT_FILE=agent.ca_file)
+    return talk(VENDOR.peer, CLIENT, job, SSL_CERT_FILE=agent.ca_file)
 
 
 def held(heard):
@@ -224,7 +224,7 @@ def test_a_wrong_path(heard):
     assert heard["refused"] == 404
 
 
-def test_the_types_find_faults():
+def test_the_types_find_faults(judge):
     """What the assertions above rest on."""
     wrong = [
         {"serverContent": {"turnComplete": "yes"}},
@@ -234,7 +234,7 @@ def test_the_types_find_faults():
         {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
         {},
     ]
-    assert faults(PEER, TYPES, "server", wrong) == [
+    assert judge.faults(VENDOR, "server", wrong) == [
         "serverContent.turnComplete: 'yes' was read as 'True'",
         "serverContent.turn_complete: Extra inputs are not permitted",
         "TIRED is not a valid TurnCompleteReason",

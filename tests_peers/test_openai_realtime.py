@@ -2,9 +2,9 @@
 
 import pytest
 
-from reference import faults, speech, talk
+from reference import OPENAI, speech, talk
 
-PEER, CLIENT, TYPES = "openai", "openai_realtime_client.py", "openai_types.py"
+VENDOR, CLIENT = OPENAI, "openai_realtime_client.py"
 RATE_HZ, SAMPLE_BYTES = 24_000, 2
 AGENT = ("openai_realtime", "--delay", "500ms", "--end-silence", "300ms", "--reply-seconds", "1")
 SPOKEN = [
@@ -28,7 +28,7 @@ def play(agent, folder, scenario, *, key=None, path="/v1"):
         "pcm": speech(folder, RATE_HZ),
         "scenario": scenario,
     }
-    return talk(PEER, CLIENT, job)
+    return talk(VENDOR.peer, CLIENT, job)
 
 
 def held(heard):
@@ -80,10 +80,7 @@ def test_a_spoken_reply_in_its_order(heard):
     for response in (event["response"] for event in done):
         own = [event for event in events if response["id"] in (event.get("response_id"), _response_id(event))]
         kinds = [event["type"] for event in own]
-        assert sorted(kinds, key=kinds.index) == kinds
-        assert [kind for kind in kinds if kind in SPOKEN] == sorted(set(SPOKEN) & set(kinds), key=kinds.index)
-        assert set(SPOKEN) <= set(kinds)
-        assert (kinds[0], kinds[-1]) == ("response.created", "response.done")
+        assert [kind for kind in kinds if kind in SPOKEN] == SPOKEN
         assert audio_s(own, response["id"]) == pytest.approx(1, abs=0.05)
         deltas = "".join(event["delta"] for event in of(own, "response.output_audio_transcript.delta"))
         (whole,) = of(own, "response.output_audio_transcript.done")
@@ -242,7 +239,7 @@ def test_a_wrong_path(heard):
     assert heard == {"refused": 404}
 
 
-def test_the_types_find_faults():
+def test_the_types_find_faults(judge):
     """What the assertions above rest on."""
     wrong = [
         {"type": "session.created", "event_id": "e", "session": {"type": "realtime", "temperature": 1}},
@@ -251,7 +248,7 @@ def test_the_types_find_faults():
         {"type": "response.done", "event_id": "e", "response": {"status": "done"}},
         {"type": "input_audio_buffer.committed", "item_id": "i"},
     ]
-    assert faults(PEER, TYPES, "server", wrong) == [
+    assert judge.faults(VENDOR, "server", wrong) == [
         "session.created: session.temperature is not known",
         "input_audio_buffer.speech_started: audio_start_ms: Input should be a valid integer",
         "'response.audio.delta' is no type of a server event",
