@@ -24,6 +24,7 @@ from coval_load.reference.model_types import CHAT, CHAT_A2A, GEMINI_REALTIME, OP
 from coval_load.reference.options import AgentOptions, ServerOptions
 from coval_load.reference.papers import Address, write_papers
 from coval_load.reference.realtime.gates import gemini_refusal, openai_refusal
+from coval_load.reference.realtime.gemini import GeminiAgent
 from coval_load.reference.realtime.openai import OpenAIAgent
 from coval_load.reference.server import BACKLOG, Server, Service
 from coval_load.reference.stamps import Stamps
@@ -81,15 +82,9 @@ def make_service(options: AgentOptions, stamps: Stamps, address: Address) -> Ser
     if options.model_type == OPENAI_REALTIME:
         return WebSocketService(OpenAIAgent(options), options, stamps, address.endpoint, openai_refusal)
     if options.model_type == GEMINI_REALTIME:
-        return WebSocketService(_gemini(options), options, stamps, address.endpoint, gemini_refusal)
+        return WebSocketService(GeminiAgent(options), options, stamps, address.endpoint, gemini_refusal)
     agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
     return WebSocketService(agent, options, stamps, address.endpoint)
-
-
-def _gemini(options: AgentOptions) -> Agent:
-    module = importlib.import_module("coval_load.reference.realtime.gemini")
-    agent: Agent = module.GeminiAgent(options)
-    return agent
 
 
 def allow_many_connections() -> None:

@@ -18,6 +18,9 @@ from coval_load.reference.contradictions import contradictions
 from coval_load.reference.papers import Address, agent_body, plan, write_papers
 from coval_load.reference.run import Announcement
 
+OPENAI = "--model-type=openai_realtime"
+GEMINI = "--model-type=gemini_realtime"
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -48,6 +51,15 @@ from coval_load.reference.run import Announcement
         ([A2A, "--a2a-pending=2"], "a message has no task"),
         ([A2A, "--a2a-state=input-required"], "a message has no task"),
         ([HTTP_CHAT, "--chunks=0"], "--chunks"),
+        ([OPENAI, "--delay=200ms"], "delay of at least the end silence, 0.3s"),
+        ([OPENAI, "--encoding=mp3"], "sends no mp3"),
+        ([OPENAI, "--go-away-after=1s"], "expected no --go-away-after"),
+        ([OPENAI, "--binary"], "mono audio in JSON"),
+        ([OPENAI, "--misbehave=no-session-id"], "got no-session-id"),
+        ([GEMINI, "--encoding=ulaw"], "expected --encoding pcm"),
+        ([GEMINI, "--turn-detection=semantic_vad"], "has no semantic_vad"),
+        ([GEMINI, "--go-away-after=9s", "--session-limit=9s"], "before the --session-limit, 9s"),
+        (["--encoding=alaw"], "only OpenAI Realtime speaks it"),
         (["--delay=600"], "expected a duration such as 300ms"),
         (["--delay=-1s"], "expected a duration"),
         (["--delay=nans"], "expected a duration"),
@@ -174,7 +186,7 @@ def test_an_a2a_agents_papers(tmp_path):
 def test_the_help_tells_which_kinds_there_are_for_whom():
     said = " ".join(CliRunner().invoke(reference_agent, ["--help"]).output.split()).replace("- ", "-")
     assert "every model type: bad-path, drop" in said
-    assert "[voice|chat|chat_a2a|chat_websocket|openai_realtime|gemini_realtime] What kind of agent it is. [default: voice]" in said
+    assert "[voice|chat|chat_a2a|chat_websocket|openai_realtime|gemini_realtime] What kind of agent it is." in said
     assert "MODEL_TYPE_CHAT_A2A: half-json" in said
 
 

@@ -102,6 +102,8 @@ class Response:
             # One that goes on after an interruption has not noticed it.
             stop = trio.Event() if "stray-audio" in self._wire.line.kinds else self.stop
             await playback.send(self._wire.line, self._intent.turn, stop, self._say_delta)
+            if stop is not self.stop and self.stop.is_set():
+                self._wire.line.stamp("misbehaved", kind="stray-audio")
         if "unfinished" in self._wire.line.kinds:
             return
         self._said = playback.words
