@@ -257,7 +257,23 @@ def test_interrupted_though_it_said_nothing(hear):
     assert hear(INTERRUPTED) == [CallerSpeechStarted(), PlaybackCleared()]
     assert hear(COMPLETE) == []
     hear(INTERRUPTED)
+    assert hear(GENERATED, COMPLETE) == []
+    assert hear(GENERATED, COMPLETE) == [STARTED, COMPLETED]
+    hear(INTERRUPTED)
     assert hear(AUDIO, GENERATED) == [STARTED, AudioReceived(PCM), COMPLETED]
+
+
+def test_what_a_resampler_kept_of_an_interrupted_reply_is_not_heard(hear):
+    hear(parts(sound(mime_type="audio/pcm;rate=8000")), INTERRUPTED)
+    assert hear(COMPLETE) == [ReplyEnded("cancelled", "interrupted")]
+
+
+def test_interrupted_while_it_waits_for_results(hear):
+    hear(CALL, INTERRUPTED)
+    assert hear(COMPLETE) == []
+    assert hear(GENERATED, COMPLETE) == [STARTED, COMPLETED]
+    hear(CALL, INTERRUPTED)
+    assert hear(content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")) == []
 
 
 def test_interrupted_and_complete_in_one_message(hear):
@@ -275,7 +291,7 @@ def test_the_caller_is_heard_once_for_each_time_that_it_speaks(hear):
     hear(AUDIO)
     begins, ends = ({"voiceActivity": {"type": f"ACTIVITY_{what}"}} for what in ("START", "END"))
     assert hear(begins, INTERRUPTED) == [CallerSpeechStarted(), PlaybackCleared()]
-    assert hear(ends) == [CallerSpeechStopped()]
+    assert hear(begins, ends) == [CallerSpeechStopped()]
     assert hear(COMPLETE, AUDIO, INTERRUPTED)[-2:] == [CallerSpeechStarted(), PlaybackCleared()]
     assert hear(COMPLETE, AUDIO, INTERRUPTED)[-2:] == [CallerSpeechStarted(), PlaybackCleared()]
 
@@ -314,7 +330,7 @@ def test_the_end_of_a_turn_with_calls_is_not_the_end_of_what_follows_their_resul
     assert hear(CALL) == [STARTED, CALLED, ToolResultsAwaited(), COMPLETED]
     assert hear(*before) == []
     hear.dialect.give_results([RESULT])
-    if COMPLETE not in before:
+    if COMPLETE not in before:  # else it would be the end of an answer
         assert hear(*after) == []
     assert hear(AUDIO, GENERATED, COMPLETE) == [STARTED, AudioReceived(PCM), COMPLETED]
 

@@ -235,6 +235,10 @@ def test_nothing_that_comes_raises(payloads, is_text):
 
 def test_what_is_kept_is_bounded():
     dialect = FORM.open({})
+    words = json.dumps({"serverContent": {"outputTranscription": {"text": "word " * 1000}}}).encode()
+    for _ in range(100):
+        dialect.decode(words, True)
+    assert held_bytes(dialect, FORM) < 40_000
     for number in range(3000):
         for message in (
             {"toolCall": {"functionCalls": [{"id": f"{number}" * 100, "name": "f"}, {"id": f"{number}", "name": "f"}]}},

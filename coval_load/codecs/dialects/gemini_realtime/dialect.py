@@ -125,7 +125,6 @@ class GeminiRealtime(VoiceDialect):
         wanted = [result for result in results if result.call_id not in self._cancelled]
         self._awaited.clear()
         self._cancelled.clear()
-        self._turns.answered(is_any=bool(wanted))
         return (messages.tool_response(wanted),) if wanted else ()
 
     def renewed(self, said: Sequence[Said]) -> "GeminiRealtime":
@@ -193,9 +192,10 @@ class GeminiRealtime(VoiceDialect):
         kind = next(
             (_ACTIVITIES[word] for name in names if (word := text_in(found, name).upper()) in _ACTIVITIES), None
         )
-        if kind is not None:
-            self._hears_caller = kind is CallerSpeechStarted
-            events.append(kind())
+        if kind is None or (kind is CallerSpeechStarted and self._hears_caller):
+            return
+        self._hears_caller = kind is CallerSpeechStarted
+        events.append(kind())
 
     def _read_content(self, content: dict[str, Any], events: list[Event]) -> None:
         heard = object_in(content, "inputTranscription")

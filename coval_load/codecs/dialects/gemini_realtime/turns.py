@@ -29,7 +29,9 @@ class Turns:
     """A reply begins with the first content and ends with the first end that comes: `generationComplete`,
     `turnComplete`, or a call of tools, after whose results another one follows.
 
-    `turnComplete` comes late, when the agent thinks that all was played, so nobody waits for it.
+    `turnComplete` comes late, when the agent thinks that all was played, so nobody waits for it. Some models end the
+    turn in which they call tools, others go on in it once they have the results: so an end of that turn before
+    anything came of the results is taken for that of the calls, also where it crossed them on the way.
     """
 
     hears: bool = False
@@ -40,15 +42,12 @@ class Turns:
     _is_open: bool = False  # content came since the last turnComplete
     _has_ended: bool = False  # a reply of this turn was ended
     _is_idle: bool = False  # an interruption of nothing: its turnComplete ends nothing
-    _calls: Literal["none", "awaited", "answered"] = "none"
-    _calls_turn_is_over: bool = False
+    _is_called: bool = False  # nothing came in this turn since its calls of tools
     _held: str = ""
 
     def begin(self) -> list[Event]:
         """Content comes that is heard, or read."""
-        if self._calls == "answered":
-            self._calls = "none"
-        self._is_open, self._is_idle = True, False
+        self._is_open, self._is_idle, self._is_called = True, False, False
         if self._is_replying:
             return []
         self._is_replying = self.hears = True
@@ -63,28 +62,24 @@ class Turns:
 
     def called(self) -> list[Event]:
         """The reply ends with calls of tools."""
-        self._calls, self._calls_turn_is_over = "awaited", False
-        return self._end("completed", "")
-
-    def answered(self, *, is_any: bool) -> None:
-        """The agent has the results of its calls; `is_any` is False where it waits for none any more."""
-        self._calls = "answered" if is_any else "none"
+        self._is_called = True
+        return self._end("completed")
 
     def interrupted(self) -> None:
         """The caller is heard."""
         self.is_cleared, self._is_idle = self._is_open, not self._is_open
-        self.hears, self._calls, self._held = False, "none", ""
+        self.hears, self._is_called, self._held = False, False, ""
 
     def generation_complete(self) -> list[Event]:
         """The agent made all of what it had to say."""
         if self.is_cleared or self._is_idle:
             return []
-        return self._end("completed", "", is_of_calls=self._is_of_calls())
+        return self._end("completed")
 
     def turn_complete(self, reason: str) -> list[Event]:
         """The turn is over, also as far as the agent thinks that it is played."""
         ended = self._turn_ended(reason, status_of(reason))
-        self._is_open = self._has_ended = self.is_cleared = self._is_idle = False
+        self._is_open = self._has_ended = self.is_cleared = self._is_idle = self._is_called = False
         return ended
 
     def _turn_ended(self, reason: str, status: Status) -> list[Event]:
@@ -92,24 +87,17 @@ class Turns:
             return [self._ended(ReplyEnded("cancelled", "interrupted"))] if self._is_replying else []
         if self._is_idle:
             return []
-        is_of_calls = self._is_of_calls()
-        self._calls_turn_is_over = True
         if status == "completed":
-            return self._end("completed", reason if reason == "NEED_MORE_INPUT" else "", is_of_calls=is_of_calls)
-        if self._has_ended and not self._is_replying and self._calls == "none":
+            return self._end("completed", reason if reason == "NEED_MORE_INPUT" else "")
+        if self._has_ended and not self._is_replying and not self._is_called:
             return [AgentComplained(f"the turn ended with turnCompleteReason {reason}, after all of the reply")]
-        self._has_ended, self._calls = False, "none"
+        self._has_ended = False
         return self._end(status, reason)
 
-    def _is_of_calls(self) -> bool:
-        # Some models end the turn in which they call tools, others go on in it once they have the results: so an end
-        # before anything came of the results is taken for that of the calls, also where it crossed them on the way.
-        return self._calls == "awaited" or (self._calls == "answered" and not self._calls_turn_is_over)
-
-    def _end(self, status: Status, reason: str, *, is_of_calls: bool = False) -> list[Event]:
+    def _end(self, status: Status, reason: str = "") -> list[Event]:
         if self._is_replying:
             return [self._ended(ReplyEnded(status, reason))]
-        if is_of_calls or self._has_ended:
+        if self._has_ended:
             return []
         self._has_ended = True
         return [ReplyStarted(), *self._held_words(), ReplyEnded(status, reason)]
