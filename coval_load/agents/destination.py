@@ -25,10 +25,11 @@ class Destination:
     """`url` is None where a `set_up` request asks for it.
 
     Placeholders in `headers` stand here unfilled; `fixed_headers` are sent as they are. None of them is in the repr:
-    they may hold secrets.
+    they may hold secrets. `credentials` names the options to look at where the agent does not let us in.
     """
 
     url: str | None
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     fixed_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     set_up: SetUp | None = None
+    credentials: str = "authorization_header and custom_headers"

@@ -33,9 +33,10 @@ _SUBPROTOCOL_HEADER = "sec-websocket-protocol"
 
 @attrs.frozen
 class Dialler:
-    """Opens WebSockets for a run."""
+    """Opens WebSockets; `credentials` names the options to look at where an agent does not let us in."""
 
     opener: Opener
+    credentials: str = "authorization_header and custom_headers"
 
     async def dial(self, url: str, headers: Sequence[tuple[str, str]]) -> tuple[Socket, ClientProtocol]:
         """An open connection to `url` (`wss://` or `ws://`, validated before), within the caller's deadline.
@@ -46,7 +47,7 @@ class Dialler:
         uri = _uri(url)
         wire = Socket(await self.opener.open(uri.host, uri.port, uri.secure, what="WebSocket at "))
         try:
-            return wire, await _upgrade(wire, uri, headers)
+            return wire, await _upgrade(wire, uri, headers, self.credentials)
         except BaseException:
             wire.close()
             raise
@@ -59,7 +60,9 @@ def _uri(url: str) -> WebSocketURI:
     return WebSocketURI(secure, parts.hostname or "", port, parts.path or "/", parts.query)
 
 
-async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]]) -> ClientProtocol:
+async def _upgrade(
+    wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]], credentials: str
+) -> ClientProtocol:
     protocol = ClientProtocol(uri, subprotocols=_subprotocols(headers), max_size=MAX_MESSAGE_BYTES)
     request = protocol.connect()
     _set_headers(request.headers, headers)
@@ -75,7 +78,7 @@ async def _upgrade(wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str,
     answer = await _read_answer(wire, protocol)
     fault = protocol.handshake_exc
     if fault is not None:
-        raise _not_upgraded(fault if isinstance(fault, InvalidStatus) else _refusal_in(answer) or fault)
+        raise _not_upgraded(fault if isinstance(fault, InvalidStatus) else _refusal_in(answer) or fault, credentials)
     protocol.events.pop(0)  # the response itself; what came right behind it stays for the link
     return protocol
 
@@ -145,7 +148,7 @@ def _hung_up(error: OSError | None) -> SimulationFailed:
     )
 
 
-def _not_upgraded(error: Exception) -> SimulationFailed:
+def _not_upgraded(error: Exception, credentials: str) -> SimulationFailed:
     if not isinstance(error, InvalidStatus):
         return SimulationFailed(
             ErrorKind.UPGRADE_REFUSED, f"expected a WebSocket upgrade (RFC 6455 section 4.2.2); got: {error}"
@@ -156,8 +159,7 @@ def _not_upgraded(error: Exception) -> SimulationFailed:
     if status in (401, 403):
         return SimulationFailed(
             ErrorKind.AUTHENTICATION_FAILED,
-            f"Authentication failed: expected 101 Switching Protocols; got {answer}: check authorization_header "
-            "and custom_headers",
+            f"Authentication failed: expected 101 Switching Protocols; got {answer}: check {credentials}",
         )
     if status == 429:
         return NotReached(

@@ -315,7 +315,6 @@ def _recycling(plan: Plan, results: Results) -> Recycling | None:
 
 
 def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> dict[str, Way]:
-    dialler = Dialler(opener)
     targets = ensemble.plan.targets
     redialling = Redialling(ensemble.plan.reconnect, ensemble.plan.seed)
 
@@ -325,7 +324,9 @@ def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> dict[str, Way]:
     def way(role: Role) -> Way:
         options = role.agent.options
         if role.protocol.transport == "websocket":
-            return Connector(role.protocol.destination(options), dialler, http, wrong_with, redialling)
+            destination = role.protocol.destination(options)
+            dialler = Dialler(opener, destination.credentials)
+            return Connector(destination, dialler, http, wrong_with, redialling)
         return HttpWay(
             pool=http,
             endpoint=options.chat_endpoint,

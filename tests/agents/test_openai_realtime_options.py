@@ -128,7 +128,10 @@ def test_the_model_is_in_the_query_once(metadata, url):
 def test_how_it_is_dialled():
     headers = {"X-Case": "{{test_case.id}}"}
     assert destination(load(custom_headers=headers)) == Destination(
-        "wss://api.openai.com/v1/realtime?model=gpt-realtime", headers, {"Authorization": f"Bearer {KEY}"}
+        "wss://api.openai.com/v1/realtime?model=gpt-realtime",
+        headers,
+        {"Authorization": f"Bearer {KEY}"},
+        credentials="openai_realtime_api_key",
     )
     assert KEY not in repr(destination(load()))
 

@@ -77,7 +77,8 @@ class GeminiRealtimeOptions:
 def destination(options: GeminiRealtimeOptions) -> Destination:
     """Where the agent is dialled. The key is in a header: a URL ends up in logs."""
     url = _with_path(options.endpoint, options.api_version)
-    return Destination(url, options.custom_headers, {KEY_HEADER: options.gemini_realtime_api_key})
+    fixed = {KEY_HEADER: options.gemini_realtime_api_key}
+    return Destination(url, options.custom_headers, fixed, credentials="gemini_realtime_api_key")
 
 
 def _with_path(endpoint: str, version: str) -> str:

@@ -78,7 +78,8 @@ def destination(options: OpenAIRealtimeOptions) -> Destination:
     There is no `OpenAI-Beta` header: the API refuses it with `beta_api_shape_disabled`.
     """
     fixed = {"Authorization": f"Bearer {options.openai_realtime_api_key}"}
-    return Destination(_with_model(options.endpoint, options.openai_realtime_model), options.custom_headers, fixed)
+    url = _with_model(options.endpoint, options.openai_realtime_model)
+    return Destination(url, options.custom_headers, fixed, credentials="openai_realtime_api_key")
 
 
 def _with_model(endpoint: str, model: str) -> str:
