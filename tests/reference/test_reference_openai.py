@@ -206,7 +206,8 @@ async def test_the_caller_cancels(autojump_clock):
         wire.say({"type": "response.create"})
         await wire.until_type("response.created")
         wire.say({"type": "response.create", "event_id": "again"})
-        wire.say({"type": "response.cancel"})
+        wire.say({"type": "response.cancel", "event_id": "another", "response_id": "resp_9_9"})
+        wire.say({"type": "response.cancel", "response_id": wire.events("response.created")[0]["response"]["id"]})
         await wire.until_type("response.done")
 
     talk = scene()
@@ -215,6 +216,7 @@ async def test_the_caller_cancels(autojump_clock):
     assert codes == [
         ("response_cancel_not_active", "too soon"),
         ("conversation_already_has_active_response", "again"),
+        ("response_cancel_not_active", "another"),
     ]
     assert talk.wire.events("response.done")[0]["response"]["status_details"]["reason"] == "client_cancelled"
 
@@ -327,3 +329,18 @@ async def test_what_is_written_is_answered(autojump_clock):
     (done,) = talk.wire.events("response.output_text.done")
     assert "".join(event["delta"] for event in talk.wire.events("response.output_text.delta")) == done["text"]
     assert [(stamp["what"], stamp["turn"]) for stamp in talk.stamps.all][:2] == [("message_in", 1), ("message_out", 1)]
+
+
+async def test_what_was_said_over_another_connection_counts_as_turns(autojump_clock):
+    async def go_on(wire):
+        for role in ("user", "assistant", "user"):
+            content = [{"type": "output_text" if role == "assistant" else "input_text", "text": "hello"}]
+            item = {"type": "message", "role": role, "content": content}
+            wire.say({"type": "conversation.item.create", "item": item})
+        await speak(wire)
+        await wire.until_type("response.done")
+
+    talk = scene()
+    await talk.play(go_on)
+    assert [stamp["turn"] for stamp in talk.stamps.of("heard_start")] == [3]
+    assert len(talk.wire.events("response.created")) == 1

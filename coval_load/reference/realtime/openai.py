@@ -177,7 +177,7 @@ class _Talk:
         self._replies.create(params)
 
     async def _cancel(self, event: dict[str, Any], at: float) -> None:
-        if not self._replies.break_off("client_cancelled"):
+        if not self._replies.break_off("client_cancelled", event.get("response_id")):
             raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
 
 

@@ -75,7 +75,7 @@ class Caller:
             )
         stopped = self.ears.finish()
         if stopped is None:
-            self.wire.line.turn += 1
+            self.wire.line.turn += 1 + self.replies.take_written()
         else:
             self.wire.line.stamp("heard_end", stopped.at)
         self.replies.ask(trio.current_time() if stopped is None else stopped.at)
@@ -90,7 +90,7 @@ class Caller:
         line, detection = self.wire.line, self.session.detection
         if self.replies.is_heard(edge.at):
             line.stamp("barge_in_heard", edge.at)
-        line.turn += 1
+        line.turn += 1 + self.replies.take_written()
         line.stamp("heard_start", edge.at)
         self.item_id = self.wire.new_id("item")
         if detection is None:
@@ -128,7 +128,7 @@ class Caller:
         await self.wire.emit("conversation.item.done", previous_item_id=previous, item=item.body)
         if self.options.realtime.complaints:
             await self.wire.refuse(
-                Refused("response_cancel_not_active", "Cancellation failed: no active response found")
+                Refused("input_audio_buffer_commit_empty", "Error committing input audio buffer: the buffer is empty.")
             )
         if self.session.transcribes and self.options.realtime.transcripts:
             self.nursery.start_soon(self._transcribe, item, self.wire.line.turn, seconds)

@@ -41,18 +41,23 @@ class Replies:
         self._limits = RateLimits(options.realtime.requests_limit)
         self._latest: Response | None = None
         self._unanswered_since: float | None = None
-        self._written_at: float | None = None
+        self._written: list[float] = []
         self._calls = 0
 
     def ask(self, since: float) -> None:
         """The caller said something new, and had finished at `since`: the next response is the answer."""
         self._unanswered_since = since
-        self._written_at = None
         self._calls = 0
 
     def write(self, at: float) -> None:
-        """The caller wrote something; a turn by itself once a response to it is asked for."""
-        self._written_at = at
+        """The caller wrote something, or said it over a connection before this one."""
+        self._written.append(at)
+
+    def take_written(self) -> int:
+        """How many turns were written since this was asked last."""
+        count = len(self._written)
+        self._written.clear()
+        return count
 
     def create(self, params: dict[str, Any]) -> None:
         """What `response.create` asks for. Raises Refused while another response is under way."""
@@ -63,10 +68,11 @@ class Replies:
                 f"Conversation already has an active response in progress: {active.id}."
                 " Wait until the response is finished before creating a new one.",
             )
-        if self._written_at is not None and self._unanswered_since is None:
-            self._wire.line.turn += 1
-            self._wire.line.stamp("message_in", self._written_at)
-            self.ask(self._written_at)
+        if self._written:
+            at = self._written[-1]
+            self._wire.line.turn += self.take_written()
+            self._wire.line.stamp("message_in", at)
+            self.ask(at)
         self._start(params)
 
     async def answer(self) -> None:
@@ -103,10 +109,10 @@ class Replies:
         if self._latest is not None and self._latest.playback is not None:
             self._latest.playback.silence(trio.current_time())
 
-    def break_off(self, reason: str) -> bool:
-        """Stops the response under way; False where there is none."""
+    def break_off(self, reason: str, response_id: str | None = None) -> bool:
+        """Stops the response under way; False where there is none, or it is another one."""
         active = self._under_way()
-        if active is None or active.stop.is_set():
+        if active is None or active.stop.is_set() or response_id not in (None, active.id):
             return False
         active.stop_reason = reason
         active.stop.set()
