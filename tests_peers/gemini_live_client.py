@@ -1,9 +1,9 @@
 """Talks to a server of Gemini Live with the `google-genai` package's own client. Runs in its environment.
 
-Takes a job as JSON on standard input: `url` (without a path), `key`, `pcm` (a file of what the caller says: 16-bit mono
-at 16,000 Hz) and `scenario`, a function below; the CA file is in SSL_CERT_FILE. Prints JSON: `messages` as they came,
-over all connections, audio as its number of bytes, each with `at` (seconds) and `connection` (from 0); `faults` of
-those; how the last connection ended.
+Takes a job as JSON on standard input: `url` (without a path), `key`, `version` (of the API; null: the client's own),
+`audio` (a file of what the caller says: 16-bit mono PCM at 16,000 Hz, without a header) and `scenario`, a function
+below; the CA file is in SSL_CERT_FILE. Prints JSON: `messages` as they came, over all connections, audio as its number
+of bytes, each with `at` (seconds) and `connection` (from 0); `faults` of those; how the last connection ended.
 """
 
 import asyncio
@@ -236,7 +236,7 @@ async def one_reply(talk):
 
 
 async def _run(job, speech):
-    options = types.HttpOptions(base_url=job["url"], api_version=job.get("version"))
+    options = types.HttpOptions(base_url=job["url"], api_version=job["version"])
     talk = Talk(genai.Client(api_key=job["key"], http_options=options), speech)
     refused = stuck = None
     try:
@@ -259,4 +259,4 @@ async def _run(job, speech):
 
 if __name__ == "__main__":
     given = json.load(sys.stdin)
-    print(json.dumps(asyncio.run(_run(given, Path(given["pcm"]).read_bytes()))))
+    print(json.dumps(asyncio.run(_run(given, Path(given["audio"]).read_bytes()))))

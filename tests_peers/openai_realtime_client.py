@@ -1,8 +1,9 @@
 """Talks to a realtime server with the `openai` package's own client. Runs in its environment.
 
-Takes a job as JSON on standard input: `url` (of the API, without `/realtime`), `ca`, `key`, `pcm` (a file of what the
-caller says: 16-bit mono at 24,000 Hz) and `scenario`, a function below. Prints JSON: `events` as they came, audio as
-its number of bytes, each with `at` (seconds since the connection was up); `faults` of those; how the connection ended.
+Takes a job as JSON on standard input: `url` (of the API, without `/realtime`), `ca`, `key`, `headers`, `format` (the
+API's audio format), `audio` (a file of what the caller says in it, without a header) and `scenario`, a function below.
+Prints JSON: `events` as they came, audio as its number of bytes, each with `at` (seconds since the connection was up);
+`faults` of those; how the connection ended.
 """
 
 import asyncio
@@ -18,22 +19,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from openai_types import faults
 
-RATE_HZ, FRAME_S = 24_000, 0.02
-FRAME_BYTES = round(RATE_HZ * FRAME_S) * 2
-WAIT_S = 15
-SESSION = {
-    "type": "realtime",
-    "instructions": "be brief",
-    "output_modalities": ["audio"],
-    "audio": {
-        "input": {
-            "format": {"type": "audio/pcm", "rate": RATE_HZ},
-            "turn_detection": {"type": "server_vad"},
-            "transcription": {"model": "gpt-4o-mini-transcribe"},
-        },
-        "output": {"format": {"type": "audio/pcm", "rate": RATE_HZ}, "voice": "alloy"},
-    },
+FRAME_S = 0.02
+SILENCE = {
+    "audio/pcm": bytes(round(24_000 * FRAME_S) * 2),
+    "audio/pcmu": b"\xff" * round(8_000 * FRAME_S),
+    "audio/pcma": b"\xd5" * round(8_000 * FRAME_S),
 }
+"""A frame of each format."""
+WAIT_S = 15
 BY_HAND = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 TOOL = {
     "type": "function",
@@ -43,11 +36,24 @@ TOOL = {
 }
 
 
+def session(form):
+    """What is asked for, with audio of this format both ways."""
+    hearing = {
+        "format": form,
+        "turn_detection": {"type": "server_vad"},
+        "transcription": {"model": "gpt-4o-mini-transcribe"},
+    }
+    audio = {"input": hearing, "output": {"format": form, "voice": "alloy"}}
+    return {"type": "realtime", "instructions": "be brief", "output_modalities": ["audio"], "audio": audio}
+
+
 class Talk:
     """One connection: its microphone, and all that came, as the package's own objects."""
 
-    def __init__(self, connection, speech):
+    def __init__(self, connection, form, speech):
         self.connection = connection
+        self.session = session(form)
+        self.silence = SILENCE[form["type"]]
         self.speech = speech
         self.events = []
         self.faults = []
@@ -95,7 +101,7 @@ class Talk:
         due = clock.time()
         with suppress(ConnectionClosed):
             while True:
-                frame = self.said.pop(0) if self.said else bytes(FRAME_BYTES)
+                frame = self.said.pop(0) if self.said else self.silence
                 if not self.said:
                     self.silent.set()
                 await self.connection.input_audio_buffer.append(audio=base64.b64encode(frame).decode())
@@ -104,11 +110,12 @@ class Talk:
 
     def say(self):
         self.silent.clear()
-        self.said += [self.speech[at : at + FRAME_BYTES] for at in range(0, len(self.speech), FRAME_BYTES)]
+        step = len(self.silence)
+        self.said += [self.speech[at : at + step] for at in range(0, len(self.speech), step)]
 
     async def set_up(self, **changes):
         await self.until("session.created")
-        await self.connection.session.update(session={**SESSION, **changes})
+        await self.connection.session.update(session={**self.session, **changes})
         await self.until("session.updated")
 
     async def type(self, text):
@@ -217,14 +224,16 @@ async def _run(job, speech):
     client = AsyncOpenAI(api_key=job["key"], base_url=job["url"])
     options = {"ssl": ssl.create_default_context(cafile=job["ca"])}
     try:
-        async with client.realtime.connect(model="gpt-realtime", websocket_connection_options=options) as connection:
+        async with client.realtime.connect(
+            model="gpt-realtime", extra_headers=job["headers"], websocket_connection_options=options
+        ) as connection:
             return await _talk(connection, job, speech)
     except InvalidStatus as refused:
         return {"refused": refused.response.status_code}
 
 
 async def _talk(connection, job, speech):
-    talk = Talk(connection, speech)
+    talk = Talk(connection, job["format"], speech)
     tasks = [asyncio.create_task(talk.listen()), asyncio.create_task(talk.microphone())]
     stuck = None
     try:
@@ -239,4 +248,4 @@ async def _talk(connection, job, speech):
 
 if __name__ == "__main__":
     given = json.load(sys.stdin)
-    print(json.dumps(asyncio.run(_run(given, Path(given["pcm"]).read_bytes()))))
+    print(json.dumps(asyncio.run(_run(given, Path(given["audio"]).read_bytes()))))

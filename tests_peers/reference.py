@@ -16,7 +16,8 @@ from peers import HERE, end, environment, installed
 READY_LIMIT_S = 30
 TALK_LIMIT_S = 60
 SAID = "thanks-bye"
-AT_ONCE = 4
+AT_ONCE = 6
+"""Scenarios: they wait most of their time, since they speak in real time."""
 
 
 @attrs.frozen
@@ -89,10 +90,10 @@ class Stage:
             return self._play(agent, folder, scenario, **more)
 
 
-def speech(folder, rate_hz):
-    """A file of somebody speaking for somewhat more than a second, without a pause: 16-bit mono PCM."""
-    path = folder / f"{rate_hz}.pcm"
-    path.write_bytes(to_pcm(load_clip(SAID, rate_hz)))
+def speech(folder, rate_hz, encode=to_pcm):
+    """A file of somebody speaking for somewhat more than a second, without a pause, mono and in this encoding."""
+    path = folder / "speech"
+    path.write_bytes(encode(load_clip(SAID, rate_hz)))
     return str(path)
 
 

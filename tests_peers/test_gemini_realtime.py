@@ -15,7 +15,7 @@ def play(agent, folder, scenario, *, key=None, path="", version=None):
         "url": f"https://{agent.host}{path}",
         "key": key or agent.metadata["gemini_realtime_api_key"],
         "version": version,
-        "pcm": speech(folder, RATE_HZ),
+        "audio": speech(folder, RATE_HZ),
         "scenario": scenario,
     }
     return talk(VENDOR.peer, CLIENT, job, SSL_CERT_FILE=agent.ca_file)
@@ -167,6 +167,13 @@ def test_replies_that_do_not_come_to_their_end(heard, status):
     (turn,) = by_turn(held(heard))
     (reason,) = contents(turn, "turnCompleteReason")
     assert reason not in ("", "TURN_COMPLETE_REASON_UNSPECIFIED")
+
+
+@pytest.mark.hears("one_reply", "--replies", "nothing")
+def test_a_reply_of_nothing(heard):
+    (turn,) = by_turn(held(heard))
+    assert audio_s(turn) == 0
+    assert contents(turn, "modelTurn") == []
 
 
 @pytest.mark.hears("resumed", "--go-away-after", "4s", "--session-limit", "8s")

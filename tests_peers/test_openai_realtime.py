@@ -1,11 +1,13 @@
 """OpenAI Realtime: our reference agent as `openai`'s own client sees it."""
 
 import pytest
+from coval_load.reference.sound import to_alaw, to_mulaw, to_pcm
 
 from reference import OPENAI, speech, talk
 
 VENDOR, CLIENT = OPENAI, "openai_realtime_client.py"
-RATE_HZ, SAMPLE_BYTES = 24_000, 2
+FORMS = {"audio/pcm": (24_000, 2, to_pcm), "audio/pcmu": (8_000, 1, to_mulaw), "audio/pcma": (8_000, 1, to_alaw)}
+"""Each audio format: samples a second, bytes a sample, and what encodes it."""
 AGENT = ("openai_realtime", "--delay", "500ms", "--end-silence", "300ms", "--reply-seconds", "1")
 SPOKEN = [
     "response.created",
@@ -19,13 +21,16 @@ SPOKEN = [
 ]
 
 
-def play(agent, folder, scenario, *, key=None, path="/v1"):
+def play(agent, folder, scenario, *, key=None, path="/v1", beta=False, form="audio/pcm"):
     """What the client heard in a scenario."""
+    rate_hz, _, encode = FORMS[form]
     job = {
         "url": f"https://{agent.host}{path}",
         "ca": agent.ca_file,
         "key": key or agent.metadata["openai_realtime_api_key"],
-        "pcm": speech(folder, RATE_HZ),
+        "headers": {"OpenAI-Beta": "realtime=v1"} if beta else {},
+        "format": {"type": form, "rate": rate_hz} if form == "audio/pcm" else {"type": form},
+        "audio": speech(folder, rate_hz, encode),
         "scenario": scenario,
     }
     return talk(VENDOR.peer, CLIENT, job)
@@ -49,9 +54,10 @@ def without(events, *kinds):
     return [event["type"] for event in events if event["type"] not in kinds]
 
 
-def audio_s(events, response_id):
+def audio_s(events, response_id, form="audio/pcm"):
+    rate_hz, sample_bytes, _ = FORMS[form]
     deltas = of(events, "response.output_audio.delta")
-    return sum(event["delta"] for event in deltas if event["response_id"] == response_id) / SAMPLE_BYTES / RATE_HZ
+    return sum(event["delta"] for event in deltas if event["response_id"] == response_id) / sample_bytes / rate_hz
 
 
 @pytest.mark.hears("turns")
@@ -140,6 +146,25 @@ def test_a_reply_that_is_interrupted_while_it_is_sent(heard):
     assert (done["status_details"]["type"], done["status_details"]["reason"]) == ("cancelled", "turn_detected")
     assert 0 < audio_s(events, done["id"]) < 3
     assert done["output"][0]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(form, marks=pytest.mark.hears("one_reply", form=form)) for form in ("audio/pcmu", "audio/pcma")],
+)
+def test_audio_of_telephones(heard, form):
+    events = held(heard)
+    assert len(of(events, "input_audio_buffer.speech_stopped")) == 1
+    audio = of(events, "session.updated")[0]["session"]["audio"]
+    assert [audio[side]["format"]["type"] for side in ("input", "output")] == [form] * 2
+    (done,) = of(events, "response.done")
+    assert audio_s(events, done["response"]["id"], form) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.hears("one_reply", "--replies", "nothing")
+def test_a_reply_of_nothing(heard):
+    (done,) = of(held(heard), "response.done")
+    assert (done["response"]["status"], done["response"]["output"]) == ("completed", [])
 
 
 @pytest.mark.hears("cancel", "--reply-seconds", "4", "--mode", "paced")
@@ -232,6 +257,13 @@ def test_the_end_of_a_session(heard):
 @pytest.mark.hears("turns", key="sk-wrong")
 def test_a_wrong_key(heard):
     assert heard == {"refused": 401}
+
+
+@pytest.mark.hears("one_reply", beta=True)
+def test_the_beta_of_the_api_is_gone(heard):
+    assert heard["faults"] == []
+    assert [event["error"]["code"] for event in heard["events"]] == ["beta_api_shape_disabled"]
+    assert heard["ended"]["code"] == 4000
 
 
 @pytest.mark.hears("turns", path="/v2")
