@@ -205,6 +205,18 @@ async def test_a_caller_goes_on_before_the_answer(autojump_clock):
     assert wire.kinds() == ["setupComplete", *WHOLE_TURN]
 
 
+async def test_two_turns_at_once_are_answered_as_one(autojump_clock):
+    async def hurry(wire):
+        wire.sound(tone(0.2) + SILENCE[:16_000] + tone(0.2) + SILENCE)
+        await trio.sleep(20)
+
+    scene = Scene("--delay=600ms")
+    wire = await scene.play(hurry)
+    assert len(scene.stamps.of("heard_end")) == 2
+    assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [2]
+    assert wire.kinds() == ["setupComplete", *WHOLE_TURN]
+
+
 async def test_voice_activity(autojump_clock):
     wire = await Scene("--voice-activity").play(one_turn)
     assert [message["voiceActivity"] for _, message in wire.of("voiceActivity")] == [
@@ -251,6 +263,17 @@ async def test_the_agent_is_asked_to_speak_first(autojump_clock):
     assert wire.of("audio")[0][0] == pytest.approx(1)
     assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [0]
     assert [stamp["turn"] for stamp in scene.stamps.of("heard_start")] == [1]
+
+
+async def test_what_is_written_may_bring_what_was_said_before(autojump_clock):
+    async def tell(wire):
+        said = [{"role": role, "parts": [{"text": "hm"}]} for role in ("user", "model", "user")]
+        wire.say(clientContent={"turns": said, "turnComplete": True})
+        await trio.sleep(10)
+
+    scene = Scene()
+    await scene.play(tell)
+    assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [2]
 
 
 async def test_what_was_said_before_counts(autojump_clock):
@@ -369,6 +392,19 @@ async def test_a_session_goes_on_over_another_connection(autojump_clock):
     # A handle leads to what the session was when it was given out, as often as it is used.
     await scene.play(one_turn, resumed, number=2)
     assert scene.stamps.of("reply_start")[-1]["turn"] == 2
+
+
+async def test_a_handle_is_of_the_turn_after_which_it_came(autojump_clock):
+    async def twice(wire):
+        await one_turn(wire)
+        handles.append(wire.last_handle())
+        await one_turn(wire)
+
+    handles = []
+    scene = Scene()
+    await scene.play(twice)
+    await scene.play(one_turn, SETUP | {"sessionResumption": {"handle": handles[0]}}, number=1)
+    assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [1, 2, 2]
 
 
 async def test_the_callers_id_goes_on_too(autojump_clock):
