@@ -90,6 +90,10 @@ ALONE = [
         [STARTED, AudioReceived(b"\xfb\xff")],
     ),
     (parts({"inlineData": {"mimeType": "audio/pcm", "data": "-_-_AA"}}), [STARTED, AudioReceived(b"\xfb\xff\xbf\x00")]),
+    (
+        parts({"inlineData": {"mimeType": "audio/pcm", "data": "-_-_AA=="}}),
+        [STARTED, AudioReceived(b"\xfb\xff\xbf\x00")],
+    ),
     (parts({"text": "Hello"}), [STARTED, TextChunkReceived("Hello")]),
     (parts({"text": "hm", "thought": True}), [STARTED]),
     (parts({"executableCode": {"code": "1"}}), [STARTED]),
@@ -233,6 +237,8 @@ def test_words_that_come_before_their_reply_wait_for_it(hear):
     hear(COMPLETE)
     hear(content(outputTranscription={"text": "only words"}))
     assert hear(GENERATED) == [STARTED, SpeechTranscribed("only words"), COMPLETED]
+    hear(COMPLETE, content(outputTranscription={"text": "never said"}), INTERRUPTED)
+    assert hear(AUDIO) == [STARTED, AudioReceived(PCM)]
 
 
 def test_interrupted_while_it_speaks(hear):
@@ -292,6 +298,8 @@ def test_the_caller_is_heard_once_for_each_time_that_it_speaks(hear):
     begins, ends = ({"voiceActivity": {"type": f"ACTIVITY_{what}"}} for what in ("START", "END"))
     assert hear(begins, INTERRUPTED) == [CallerSpeechStarted(), PlaybackCleared()]
     assert hear(begins, ends) == [CallerSpeechStopped()]
+    assert hear(COMPLETE, AUDIO, INTERRUPTED, begins, ends)[-1:] == [CallerSpeechStopped()]
+    assert hear(COMPLETE, AUDIO, INTERRUPTED, begins)[-1:] == [PlaybackCleared()]
     assert hear(COMPLETE, AUDIO, INTERRUPTED)[-2:] == [CallerSpeechStarted(), PlaybackCleared()]
     assert hear(COMPLETE, AUDIO, INTERRUPTED)[-2:] == [CallerSpeechStarted(), PlaybackCleared()]
 
@@ -317,6 +325,14 @@ def test_why_a_turn_is_over(hear, reason, status):
     assert late == ([] if status == "completed" else [AgentComplained(said)])
 
 
+def test_a_reason_that_comes_after_calls_of_an_earlier_turn_is_not_theirs(hear):
+    late = content(turnComplete=True, turnCompleteReason="BLOCKLIST")
+    hear(CALL, COMPLETE, GENERATED)
+    assert [type(event) for event in hear(late)] == [AgentComplained]
+    hear(CALL, AUDIO, GENERATED)
+    assert [type(event) for event in hear(late)] == [AgentComplained]
+
+
 def test_an_unspecified_reason_is_none(hear):
     assert hear(content(turnComplete=True, turnCompleteReason="TURN_COMPLETE_REASON_UNSPECIFIED"))[-1] == COMPLETED
 
@@ -339,6 +355,11 @@ def test_an_agent_may_have_nothing_to_say_to_the_results(hear):
     hear(CALL, COMPLETE)
     hear.dialect.give_results([RESULT])
     assert hear(GENERATED, COMPLETE) == [STARTED, COMPLETED]
+    hear(CALL)
+    hear.dialect.give_results([RESULT])
+    assert hear(content(waitingForInput=True), COMPLETE) == [STARTED, COMPLETED]
+    hear(AUDIO, GENERATED)
+    assert hear(content(waitingForInput=True), COMPLETE) == []
 
 
 def test_audio_of_the_turn_that_trails_its_calls(hear):

@@ -165,6 +165,7 @@ def test_cancelled_calls_get_no_result():
     (message,) = read(dialect.give_results(results))
     assert [found["id"] for found in message["toolResponse"]["functionResponses"]] == ["2"]
     tell(dialect, toolCall={"functionCalls": calls})
+    tell(dialect, serverContent={"interrupted": True})
     tell(dialect, tool_call_cancellation={"ids": ["1", "2"]})
     assert dialect.give_results(results) == ()
     tell(dialect, toolCall={"functionCalls": calls})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
+import pybase64
 
 from coval_load.codecs.dialects.gemini_realtime import messages
 from coval_load.codecs.dialects.gemini_realtime.fields import (
@@ -14,7 +15,7 @@ from coval_load.codecs.dialects.gemini_realtime.fields import (
     objects_in,
     text_in,
 )
-from coval_load.codecs.dialects.gemini_realtime.reply_audio import ReplyAudio, read_base64, read_piece
+from coval_load.codecs.dialects.gemini_realtime.reply_audio import ReplyAudio, read_piece
 from coval_load.codecs.dialects.gemini_realtime.reports import read_error, read_time_left, read_usage
 from coval_load.codecs.dialects.gemini_realtime.turns import Turns
 from coval_load.codecs.dialects.interface import Outgoing, Said, VoiceDialect
@@ -139,15 +140,15 @@ class GeminiRealtime(VoiceDialect):
             message = orjson.loads(payload)
         except orjson.JSONDecodeError:
             return (_not_json(payload),)
-        if self._turns.hears:
+        if self._audio.mime_type:
             # What nearly every message is: one piece of audio, of the same type as the one before.
             try:
                 content = message["serverContent"]
                 (part,) = content["modelTurn"]["parts"]
                 blob = part["inlineData"]
                 if len(message) == len(content) == len(part) == 1 and blob["mimeType"] == self._audio.mime_type:
-                    return self._heard(self._audio.push(read_base64(blob["data"])))
-            except (KeyError, TypeError, ValueError, Misshapen):
+                    return self._heard(self._audio.push(pybase64.b64decode(blob["data"], validate=True)))
+            except (KeyError, TypeError, ValueError):
                 pass  # something else, or something wrong, of which the long way makes sense
         return self._read(message)
 
@@ -218,7 +219,6 @@ class GeminiRealtime(VoiceDialect):
             events.append(CallerSpeechStarted())
         self._turns.interrupted()
         self._audio.rest()
-        self._awaited.clear()
         events.append(PlaybackCleared())
 
     def _read_part(self, part: dict[str, Any], events: list[Event]) -> None:
@@ -243,6 +243,8 @@ class GeminiRealtime(VoiceDialect):
             events += begun
 
     def _read_ends(self, content: dict[str, Any], events: list[Event]) -> None:
+        if is_set(content, "waitingForInput"):
+            self._turns.waits_for_input()
         if is_set(content, "generationComplete"):
             self._end(self._turns.generation_complete(), events)
         if is_set(content, "turnComplete"):

@@ -72,7 +72,7 @@ class ReplyAudio:
 
     def __init__(self) -> None:
         self.mime_type = ""
-        """Of what came last in this reply, if it has `RATE_HZ`: more of it may be given to `push`."""
+        """Of what came last in this reply, if it has `RATE_HZ`: more of it may be given to `push`. Empty without."""
         self._rate_hz = RATE_HZ
         self._whole = WholeSamples(2)
         self._resampler: Any = None

@@ -34,8 +34,6 @@ class Turns:
     anything came of the results is taken for that of the calls, also where it crossed them on the way.
     """
 
-    hears: bool = False
-    """Whether audio that comes now is more of a reply that began."""
     is_cleared: bool = False
     """Whether the turn was interrupted: what still comes of it, until its `turnComplete`, is not heard."""
     _is_replying: bool = False
@@ -50,7 +48,7 @@ class Turns:
         self._is_open, self._is_idle, self._is_called = True, False, False
         if self._is_replying:
             return []
-        self._is_replying = self.hears = True
+        self._is_replying = True
         return [ReplyStarted(), *self._held_words()]
 
     def words(self, text: str) -> list[Event]:
@@ -68,7 +66,12 @@ class Turns:
     def interrupted(self) -> None:
         """The caller is heard."""
         self.is_cleared, self._is_idle = self._is_open, not self._is_open
-        self.hears, self._is_called, self._held = False, False, ""
+        self._held = ""
+
+    def waits_for_input(self) -> None:
+        """The agent has nothing to say, also to results of tools that it got: what ends now is a reply without words."""
+        if self._is_called:
+            self._is_called = self._has_ended = False
 
     def generation_complete(self) -> list[Event]:
         """The agent made all of what it had to say."""
@@ -103,7 +106,7 @@ class Turns:
         return [ReplyStarted(), *self._held_words(), ReplyEnded(status, reason)]
 
     def _ended(self, how: ReplyEnded) -> ReplyEnded:
-        self._is_replying = self.hears = False
+        self._is_replying = False
         self._has_ended = True
         return how
 
