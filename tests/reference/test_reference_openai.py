@@ -57,7 +57,7 @@ async def test_a_turn_as_the_server_finds_it(autojump_clock):
     ]
     assert transcribed["transcript"] == "What the caller said in turn 1."
     assert {wire.events("input_audio_buffer.speech_started")[0]["item_id"], item["id"]} == {transcribed["item_id"]}
-    assert wire.times("input_audio_buffer.speech_stopped") == [about(0.78)]
+    assert wire.times("input_audio_buffer.speech_stopped") == [about(0.8)]
     assert wire.events("input_audio_buffer.speech_stopped")[0]["audio_end_ms"] == 800
     assert wire.times(DELTA)[0] == about(1.1)
     assert [(stamp["what"], stamp["at"] - wire.start, stamp["turn"]) for stamp in talk.stamps.all] == [
@@ -65,7 +65,7 @@ async def test_a_turn_as_the_server_finds_it(autojump_clock):
         ("heard_start", about(0), 1),
         ("speech_started_sent", about(0), 1),
         ("heard_end", about(0.5), 1),
-        ("speech_stopped_sent", about(0.78), 1),
+        ("speech_stopped_sent", about(0.8), 1),
         ("reply_start", about(1.1), 1),
         ("reply_end", about(1.1), 1),
         ("response_done", about(1.1), 1),
@@ -344,3 +344,17 @@ async def test_what_was_said_over_another_connection_counts_as_turns(autojump_cl
     await talk.play(go_on)
     assert [stamp["turn"] for stamp in talk.stamps.of("heard_start")] == [3]
     assert len(talk.wire.events("response.created")) == 1
+
+
+@pytest.mark.parametrize(("quiet_s", "told_at"), [(0.012, 0.012), (2.0, 0.1)])
+async def test_nobody_is_heard_before_he_speaks(autojump_clock, quiet_s, told_at):
+    """But for a caller that sends faster than it speaks."""
+
+    async def say(wire):
+        wire.say(append(pybase64.b64encode(silence(quiet_s, RATE_HZ) + tone(0.02, RATE_HZ)).decode()))
+        await wire.until_type("input_audio_buffer.speech_started")
+
+    talk = scene()
+    await talk.play(say)
+    assert talk.wire.times("input_audio_buffer.speech_started") == [about(told_at)]
+    assert talk.at("heard_start") == [about(quiet_s)]

@@ -42,7 +42,7 @@ def test_speech_is_found_however_it_is_cut(lengths):
     edges = [edge for at, part in parts(audio, lengths) for edge in ears.hear(part, 100 + at // 2 / RATE_HZ)]
     assert edges == [
         SpeechStarted(about(100.2), about(0.2)),
-        SpeechStopped(about(101.0), about(1.0), pytest.approx(1.3, abs=0.021)),
+        SpeechStopped(about(101.0), about(1.0), pytest.approx(1.3, abs=0.021), pytest.approx(101.3, abs=0.021)),
     ]
     assert ears.heard_s == pytest.approx(1.5)
 
@@ -52,7 +52,10 @@ def test_companded_speech_is_found(encode):
     loud = 0.3 * np.sin(np.arange(4000) * 0.3).astype(np.float32)
     audio = encode(np.concatenate([np.zeros(800, np.float32), loud, np.zeros(4000, np.float32)]))
     edges = Ears(8000, encode.__name__[3:].replace("mu", "u"), 0.3).hear(audio, 0)
-    assert edges == [SpeechStarted(about(0.1), about(0.1)), SpeechStopped(about(0.6), about(0.6), about(0.9))]
+    assert edges == [
+        SpeechStarted(about(0.1), about(0.1)),
+        SpeechStopped(about(0.6), about(0.6), about(0.9), about(0.9)),
+    ]
 
 
 def test_a_caller_that_sends_no_silence_is_never_over():
@@ -60,7 +63,7 @@ def test_a_caller_that_sends_no_silence_is_never_over():
     (started,) = ears.hear(tone(0.5), 0)
     assert (started.at, ears.is_speaking) == (about(0), True)
     assert ears.hear(b"", 1000) == []
-    assert ears.finish() == SpeechStopped(about(0.5), about(0.5), about(0.5))
+    assert ears.finish() == SpeechStopped(about(0.5), about(0.5), about(0.5), about(0.5))
     assert ears.finish() is None
 
 

@@ -5,10 +5,12 @@ the agent never knows whether it has finished.
 """
 
 import attrs
+import trio
 
 from coval_load.reference.hearing import Hearing
 
 BLOCK_S = 0.02
+MOST_AHEAD_S = 0.1
 SAMPLE_BYTES = {"pcm": 2, "ulaw": 1, "alaw": 1}
 
 
@@ -27,12 +29,14 @@ class SpeechStarted:
 class SpeechStopped:
     """`at` is when the last audible sample was over, in seconds on the clock of arrivals.
 
-    `offset_s` is where its end is in all audio that came; `known_offset_s` is where the silence was long enough.
+    `offset_s` is where its end is in all audio that came; `known_offset_s` is where the silence was long enough,
+    `known_at` when that was.
     """
 
     at: float
     offset_s: float
     known_offset_s: float
+    known_at: float
 
 
 Edge = SpeechStarted | SpeechStopped
@@ -79,12 +83,22 @@ class Ears:
                 edges.append(SpeechStarted(zero_at + heard.first_at, heard.first_at))
         # A hair less: sums of binary fractions.
         elif self.is_speaking and self.heard_s - self._last_audible_s >= self.end_silence_s - 1e-9:
-            edges.append(self._stop())
+            edges.append(self._stop(zero_at + self.heard_s))
 
     def finish(self) -> SpeechStopped | None:
         """The caller said by a message of its own that it has finished; None where it was not speaking."""
-        return self._stop() if self.is_speaking else None
+        return self._stop(self.last_audible_at) if self.is_speaking else None
 
-    def _stop(self) -> SpeechStopped:
+    def _stop(self, known_at: float) -> SpeechStopped:
         self.is_speaking = False
-        return SpeechStopped(self.last_audible_at, self._last_audible_s, self.heard_s)
+        return SpeechStopped(self.last_audible_at, self._last_audible_s, self.heard_s, known_at)
+
+
+async def hear_until(at: float) -> None:
+    """Waits until what is heard at `at` has been heard: audio comes a whole message at once, before it is played.
+
+    Nobody is answered before he spoke; but a caller that sends audio faster than it plays is not waited for.
+    """
+    ahead_s = at - trio.current_time()
+    if ahead_s > 0:
+        await trio.sleep(min(ahead_s, MOST_AHEAD_S))

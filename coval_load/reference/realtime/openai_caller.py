@@ -7,7 +7,7 @@ import pybase64
 import trio
 
 from coval_load.reference.options import AgentOptions
-from coval_load.reference.realtime.ears import Ears, SpeechStarted, SpeechStopped
+from coval_load.reference.realtime.ears import Ears, SpeechStarted, SpeechStopped, hear_until
 from coval_load.reference.realtime.openai_items import Item, Items
 from coval_load.reference.realtime.openai_replies import GONE, Replies
 from coval_load.reference.realtime.openai_session import Session
@@ -88,6 +88,7 @@ class Caller:
 
     async def _begin(self, edge: SpeechStarted) -> None:
         line, detection = self.wire.line, self.session.detection
+        await hear_until(edge.at)
         if self.replies.is_heard(edge.at):
             line.stamp("barge_in_heard", edge.at)
         line.turn += 1 + self.replies.take_written()
@@ -108,6 +109,7 @@ class Caller:
 
     async def _end(self, edge: SpeechStopped) -> None:
         line, detection = self.wire.line, self.session.detection or {}
+        await hear_until(edge.known_at)
         line.stamp("heard_end", edge.at)
         line.stamp("speech_stopped_sent")
         audio_end_ms = round(edge.known_offset_s * 1000)
