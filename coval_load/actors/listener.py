@@ -4,6 +4,7 @@ A task wakes for a turn, not for a frame. Every time in a reply follows from wha
 told, never from when a task got to run.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -21,6 +22,8 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 END_SILENCE_S = 0.8
 YIELD_SILENCE_S = 0.25
 _FOREVER = float("inf")
+# Of an agent that takes back what it says more often within one turn, the turn may end early.
+_MOST_WORDS = 64
 
 
 class Replies(Protocol):
@@ -115,8 +118,8 @@ class Listener:
             rate_hz=rate_hz, paced=paced, loudness=loudness, floor=self._floor, changed=self._change
         )
         self.audio_received = self._playout.audio_received
-        # By the agent's own word, its turn was last going on from then to then.
-        self._went_on_from = self._went_on_until = float("-inf")
+        # When its turn was going on by the agent's own word: since and until.
+        self._went_on = deque([(-_FOREVER, -_FOREVER)], maxlen=_MOST_WORDS)
         self._changes = 0
         self._clears = 0
         self._loss: Loss | None = None
@@ -244,7 +247,7 @@ class Listener:
             self._raise_loss(over_at)
             if over_at <= now:
                 return self._report(turn, over_at, anchor, early)
-            silent_at = turn.last_audible_at + self._end_silence_s
+            silent_at = self._silent_at(turn)
             if now < silent_at:
                 await self._bell.until(partial(self._was_cut_short, clears), silent_at)
             else:
@@ -266,7 +269,7 @@ class Listener:
             if answer is not None and answer.onset_at > limit:
                 answer = None
             if not silent or self._was_cut_off():
-                self._raise_loss(None if answer is None else answer.last_audible_at + self._end_silence_s)
+                self._raise_loss(None if answer is None else self._silent_at(answer))
             if silent:
                 return None
             if answer is not None and answer.onset_at <= now:
@@ -282,31 +285,30 @@ class Listener:
         turn = reply
         for utterance in self._heard().utterances(now):
             if utterance.onset_at > turn.last_audible_at:
-                if not self._goes_on(turn) or utterance.onset_at > self._over_at(turn, deadline_s):
+                over_at = self._over_at(turn, deadline_s)
+                if over_at <= self._silent_at(turn) or utterance.onset_at > over_at:
                     break
                 turn = attrs.evolve(turn)
                 turn.absorb(utterance)
         return turn, self._over_at(turn, deadline_s)
 
-    def _goes_on(self, turn: Utterance) -> bool:
-        silent_at = turn.last_audible_at + self._end_silence_s
-        return self._went_on_from <= silent_at < self._over_by_word()
+    def _silent_at(self, turn: Utterance) -> float:
+        return turn.last_audible_at + self._end_silence_s
 
     def _over_at(self, turn: Utterance, deadline_s: float) -> float:
-        silent_at = turn.last_audible_at + self._end_silence_s
-        if not self._goes_on(turn):
-            return silent_at
-        return max(silent_at, min(self._over_by_word(), turn.last_audible_at + deadline_s))
-
-    def _over_by_word(self) -> float:
-        return self._went_on_until if self._loss is None else min(self._went_on_until, self._loss.at)
+        silent_at, loss = self._silent_at(turn), self._loss
+        lost_at = loss.at if loss is not None and loss.clean else _FOREVER
+        for since, until in self._went_on:
+            if since <= silent_at < min(until, lost_at):
+                return max(silent_at, min(until, lost_at, turn.last_audible_at + deadline_s))
+        return silent_at
 
     def _note_going_on(self) -> None:
-        now, is_on = trio.current_time(), self._replies.going_on()
-        if is_on and self._went_on_until != _FOREVER:
-            self._went_on_from, self._went_on_until = now, _FOREVER
-        elif not is_on and self._went_on_until == _FOREVER:
-            self._went_on_until = now
+        now, is_on, was_on = trio.current_time(), self._replies.going_on(), self._went_on[-1][1] == _FOREVER
+        if is_on and not was_on:
+            self._went_on.append((now, _FOREVER))
+        elif was_on and not is_on:
+            self._went_on.append((self._went_on.pop()[0], now))
 
     def _answer(self, anchor: float, early: bool, now: float) -> Utterance | None:
         return next((it for it in self._heard().utterances(now) if early or self._answers(it, anchor)), None)

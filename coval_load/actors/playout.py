@@ -204,7 +204,10 @@ class Playout:
         self._queue_end = at
         self._messages_cleared = self._received
         self._cut_kept(at)
-        self._floor.clear(at, *((self._kept[-1].last_at, self._kept[-1].last_message) if self._kept else (at, 0)))
+        if self._kept:
+            self._floor.clear(at, self._kept[-1].last_at, self._kept[-1].last_message)
+        else:
+            self._floor.clear(at, float("-inf"), 0)
         return cleared_s
 
     def _end_window(self) -> None:

@@ -3,7 +3,7 @@
 Time is cut into ticks of one sample, 1/64 s, so that all sums of times are exact.
 """
 
-from itertools import cycle
+from itertools import cycle, pairwise
 
 import attrs
 import numpy as np
@@ -50,6 +50,12 @@ class Turn:
 
 
 @attrs.frozen
+class Clear:
+    wait: int
+    ahead: float
+
+
+@attrs.frozen
 class Heard:
     """How one `hear_reply` went; times in ticks."""
 
@@ -72,33 +78,61 @@ class Model:
 
     paced: bool
     messages: list = attrs.field(factory=list)
+    clears: list = attrs.field(factory=list)
+    cleared_at: list = attrs.field(factory=list)
     caller: list = attrs.field(factory=list)
     loss: tuple | None = None
 
-    def dry(self):
-        """For each message, how long a player had run dry when it arrived."""
-        end, dry = None, []
-        for at, samples in self.messages:
-            dry.append(max(0, at - end) if end is not None else 0)
-            end = max(at, end or 0) + len(samples)
-        return dry
+    def play(self):
+        """For each message when it played, until when at most, and how long the player had run dry before it.
+
+        Also where the queue ends, and what was thrown away last.
+        """
+        played, end, thrown = [], None, 0
+        for number in range(len(self.messages) + 1):
+            for came, at in self.clears:
+                if came == number and self.paced and end is not None:
+                    thrown = max(0, end - at)
+                    if thrown:
+                        played = [(start, min(until, at), dry) for start, until, dry in played]
+                        end = at
+            if number < len(self.messages):
+                at, samples = self.messages[number]
+                start = at if end is None or not self.paced else max(at, end)
+                played.append((start, float("inf"), max(0, at - end) if end is not None else 0))
+                end = max(at, end or 0) + len(samples)
+        return played, end or 0, thrown
 
     def queue_end(self):
-        end = 0
-        for at, samples in self.messages:
-            end = max(at, end) + len(samples)
-        return end
+        return self.play()[1]
+
+    def cuts(self):
+        """The clears that threw something away: how many messages had come, and from when on."""
+        for count in range(len(self.clears)):
+            came, at = self.clears[count]
+            if Model(self.paced, self.messages[:came], self.clears[: count + 1]).play()[2]:
+                yield came, at
 
     def timeline(self):
         """Tick -> numbers of the messages that sounded then."""
-        end, heard = 0, {}
-        for number, (at, samples) in enumerate(self.messages):
-            start = max(at, end) if self.paced else at
-            end = start + len(samples)
-            for offset, is_loud in enumerate(samples):
-                if is_loud:
+        heard = {}
+        for number, (start, until, _) in enumerate(self.play()[0]):
+            for offset, is_loud in enumerate(self.messages[number][1]):
+                if is_loud and start + offset < until:
                     heard.setdefault(start + offset, []).append(number)
         return heard
+
+    def underruns(self, said):
+        """The least and the most time for which the player ran dry: it may have, before sound that was cut off."""
+        heard, dry, cuts = self.timeline(), [it[2] for it in self.play()[0]], list(self.cuts())
+        sounded = sorted((min(heard[tick]), tick) for tick in heard if said.first <= tick <= said.last)
+        gaps = [0]
+        for (earlier, was), (later, tick) in pairwise(sounded):
+            if not any(was < at <= tick for _, at in cuts):
+                gaps += dry[earlier + 1 : later + 1]
+        came = [count for count, at in cuts if said.last < at]
+        after = dry[said.messages[-1] + 1 : came[0]] if came else []
+        return max(gaps), max([*gaps, *after])
 
     def utterances(self):
         heard = self.timeline()
@@ -114,7 +148,8 @@ class Model:
 
     def parted(self, onset, last, tick):
         came_in = any(onset < first < tick for first, _, _ in self.caller)
-        return tick - last >= (YIELD if came_in else END)
+        cut = any(last < at <= tick for _, at in self.cuts())
+        return (came_in and cut) or tick - last >= (YIELD if came_in else END)
 
     def answer(self, anchor, turn):
         first = self.caller[turn][0]
@@ -124,8 +159,9 @@ class Model:
         return None
 
     def arrived(self, said, anchor):
-        arrivals = [at for at, _ in self.messages if at >= anchor]
         sounded_in = self.timeline()[said.first][0]
+        forgotten = max([0, *(came for came, _ in self.cuts() if came <= sounded_in)])
+        arrivals = [at for at, _ in self.messages[forgotten:] if at >= anchor]
         return max(anchor, min([*arrivals, self.messages[sounded_in][0]]))
 
     def interruptions(self, now):
@@ -147,7 +183,8 @@ class Model:
         if said is None:
             if lost_at <= anchor + DEADLINE:
                 assert result is LOST
-                assert heard.returned_at == max(heard.called_at, lost_at)
+                # What was queued when it was lost may have been thrown away only then.
+                assert heard.returned_at in {max(heard.called_at, lost_at), *self.cleared_at}
             else:
                 assert result.kind is ErrorKind.NO_RESPONSE
                 assert heard.returned_at == anchor + DEADLINE
@@ -163,7 +200,8 @@ class Model:
         assert heard.returned_at == max(heard.called_at, over_at)
         assert result.messages == len(said.messages)
         if self.paced:
-            assert result.underrun_s * RATE_HZ == max([0, *(self.dry()[n] for n in said.messages[1:])])
+            least, most = self.underruns(said)
+            assert least <= result.underrun_s * RATE_HZ <= most
         if said.first < anchor:
             assert result.began_over_caller
             assert result.response_latency is result.ttfb_audio is result.leading_silence is None
@@ -223,9 +261,14 @@ class Conversation:
         results.append(Heard(anchor, called_at, ticks(), result))
 
     async def happen(self, happenings):
-        for wait, after_queue, samples, lost in happenings:
+        for happening in happenings:
+            if isinstance(happening, Clear):
+                await self.clear(happening)
+                continue
+            wait, after_queue, samples, lost = happening
             await trio.sleep_until(max(ticks(), self.model.queue_end() if after_queue else 0) / RATE_HZ)
             await trio.sleep(wait / RATE_HZ)
+            await trio.sleep_until(-(-ticks() // 1) / RATE_HZ)
             if self.model.loss:
                 return
             now = int(ticks())
@@ -234,6 +277,14 @@ class Conversation:
             if lost is not None:
                 self.model.loss = (now, lost)
                 self.ears.lost(LOST, lost)
+
+    async def clear(self, clear):
+        """Between two ticks, so that nothing else happens just then."""
+        await trio.sleep_until((ticks() // 1 + clear.wait + 0.5) / RATE_HZ)
+        at = ticks() + clear.ahead
+        self.model.cleared_at.append(ticks())
+        self.model.clears.append((len(self.model.messages), at))
+        assert self.ears.clear(at / RATE_HZ) * RATE_HZ == self.model.play()[2]
 
 
 def samples(lengths, is_loud):
@@ -246,7 +297,9 @@ waits = st.one_of(
     st.tuples(st.integers(0, 60), st.just(False)),
     st.tuples(st.integers(0, 20), st.just(True)),
 )
-happenings = st.lists(st.builds(lambda wait, *what: (*wait, *what), waits, chunks, losses), max_size=6)
+messages = st.builds(lambda wait, *what: (*wait, *what), waits, chunks, losses)
+clears = st.builds(Clear, st.integers(0, 60), st.sampled_from([0, 0, 0.25, 0.25, 1, 7.25, 30]))
+happenings = st.lists(st.one_of(messages, messages, messages, messages, clears), max_size=6)
 turn_strategy = st.builds(
     Turn,
     before=happenings,

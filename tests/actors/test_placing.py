@@ -5,11 +5,12 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from listening import quiet
+from listening import loud, quiet
 from trio.testing import MockClock
 
 from coval_load.actors.listener import Listener
 from coval_load.actors.placing import AS_ONE_S, SAMPLE_RATE_HZ, PlayoutClock, Strand
+from coval_load.codecs.audio.onset import LoudnessMeter
 from coval_load.codecs.audio.resampling import StreamingResampler
 from coval_load.engine.doorbell import Doorbell
 
@@ -75,17 +76,25 @@ def test_what_is_certain_stays_as_it_is(rate_hz, frames, later_s):
 
 
 @given(
-    messages=st.lists(st.tuples(st.floats(0, 0.3), st.floats(0.01, 0.3)), min_size=1, max_size=8), paced=st.booleans()
+    messages=st.lists(
+        st.tuples(st.floats(0, 0.3), st.floats(0.01, 0.3), st.sampled_from([None, None, 0.0, 0.1])),
+        min_size=1,
+        max_size=8,
+    ),
+    paced=st.booleans(),
 )
 def test_the_playout_clock_is_the_listeners(messages, paced):
     """Told by the onset of a sound that the last of several messages begins with."""
 
     async def hear():
         clock, heard = PlayoutClock(8000, paced), []
-        ears = Listener(rate_hz=8000, paced=paced, loudness=AllOfTheLast(len(messages)), bell=Doorbell(), explain=str)
-        for gap_s, seconds in messages:
+        ears = Listener(rate_hz=8000, paced=paced, loudness=LoudnessMeter(8000), bell=Doorbell(), explain=str)
+        for number, (gap_s, seconds, clear_s) in enumerate(messages, start=1):
             await trio.sleep(gap_s)
-            pcm = quiet(seconds)
+            pcm = (loud if number == len(messages) else quiet)(seconds)
+            if clear_s is not None:
+                clock.clear(trio.current_time() + clear_s)
+                ears.clear(trio.current_time() + clear_s)
             heard.append(clock.heard_at(pcm, trio.current_time()))
             ears.audio_received(pcm, trio.current_time())
         await trio.sleep(9)
@@ -93,14 +102,3 @@ def test_the_playout_clock_is_the_listeners(messages, paced):
         assert utterance.onset_at == pytest.approx(heard[-1], abs=1e-9)
 
     trio.run(hear, clock=MockClock(autojump_threshold=0))
-
-
-class AllOfTheLast:
-    """Finds no sound but the first sample of the last message."""
-
-    def __init__(self, count):
-        self.left = count
-
-    def push(self, pcm):
-        self.left -= 1
-        return [] if self.left else [(0, 0)]

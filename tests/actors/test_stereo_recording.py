@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coval_load.actors.placing import AS_ONE_S, PlayoutClock
 from coval_load.actors.stereo_recording import AHEAD_AT_MOST_S, BEHIND_AT_MOST, StereoRecording
+from coval_load.codecs.audio.resampling import StreamingResampler
 
 RATE = 16_000
 
@@ -156,6 +158,66 @@ def test_what_the_resampler_keeps_back_is_waited_for_by_a_flush_and_there_at_the
     (edges,) = np.nonzero(np.diff(heard > 500, prepend=False, append=False))
     assert edges == pytest.approx([0, 2 * RATE, 3 * RATE, 3.02 * RATE], abs=1)
     assert heard[100:-100].max() < 1200
+
+
+@given(
+    rate_hz=st.sampled_from([8000, 16_000, 24_000, 48_000]),
+    pieces=st.lists(st.sampled_from([20, 20, 60, 333]), min_size=1, max_size=8),
+    cut=st.integers(0, 2_000),
+    later=st.integers(0, 300),
+    flushed=st.booleans(),
+)
+def test_what_was_thrown_away_is_not_in_it_and_what_comes_later_lies_where_it_is_heard(
+    tmp_path_factory, rate_hz, pieces, cut, later, flushed
+):
+    path = tmp_path_factory.getbasetemp() / "cut.wav"
+    recording = StereoRecording(path, 0.0, AtOnce())
+    clock = PlayoutClock(rate_hz, paced=True)
+    for piece in pieces:
+        pcm = tone(piece * rate_hz // 1000, 1000)
+        recording.agent(pcm, clock.heard_at(pcm, 0.0), rate_hz)
+    end = sum(pieces)
+    if flushed:
+        recording.flush(cut / 1000)
+    recording.clear(cut / 1000)
+    clock.clear(cut / 1000)
+    begin = min(cut, end) + later
+    pcm = tone(rate_hz // 10, 2000)
+    recording.agent(pcm, clock.heard_at(pcm, begin / 1000), rate_hz)
+    recording.close(5.0)
+    heard = np.array(read(path)[1])
+    as_one = round(AS_ONE_S * RATE)
+    first, last = min(cut, end) * 16, begin * 16
+    assert (heard[: max(first - 2, 0)] > 500).all()
+    if last - first > as_one:
+        assert not heard[first + as_one : last].any()
+    assert heard[last + as_one : last + 1600 - as_one] == pytest.approx(2000, abs=100)
+    assert not heard[last + 1600 + as_one :].any()
+
+
+def test_a_cut_is_exact_to_the_sample_at_the_recordings_own_rate(path):
+    recording = StereoRecording(path, 0.0, AtOnce())
+    for number in range(5):
+        recording.agent(tone(10, number + 1), 10 * number / RATE)
+    recording.caller(tone(50, 7), 0.0)
+    recording.clear(23 / RATE)
+    recording.agent(tone(5, 9), 200 / RATE)
+    recording.close(210 / RATE)
+    caller, agent = read(path)
+    assert agent == [1] * 10 + [2] * 10 + [3] * 3 + [0] * 177 + [9] * 5 + [0] * 5
+    assert caller == [7] * 50 + [0] * 160
+
+
+def test_where_nothing_is_to_be_thrown_away_the_stream_goes_on_without_a_seam(path):
+    recording = StereoRecording(path, 0.0, AtOnce())
+    sound = np.random.default_rng(1).integers(-8000, 8000, 960).astype("<i2").tobytes()
+    for half, at in ((sound[:960], 0.0), (sound[960:], 0.02)):
+        recording.agent(half, at, 24_000)
+        recording.clear(at + 0.02)
+    recording.close(0.04)
+    whole = StreamingResampler(24_000, RATE)
+    expected = np.frombuffer(whole.push(sound) + whole.flush(), "<i2")
+    assert read(path)[1] == pytest.approx(expected, abs=1)
 
 
 def test_memory_ahead_of_the_clock_is_bounded(path):
