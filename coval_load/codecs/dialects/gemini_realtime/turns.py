@@ -69,7 +69,7 @@ class Turns:
         self._held = ""
 
     def waits_for_input(self) -> None:
-        """The agent has nothing to say, also to results of tools that it got: what ends now is a reply without words."""
+        """The agent has nothing to say, also to results of tools: what ends now is a reply without words."""
         if self._is_called:
             self._is_called = self._has_ended = False
 
