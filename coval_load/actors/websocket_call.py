@@ -10,6 +10,7 @@ from websockets.client import ClientProtocol
 
 from coval_load.actors.connector import Connector
 from coval_load.actors.loss import Loss, worse
+from coval_load.actors.rate_limits import RateLimitNotes
 from coval_load.actors.simulation import Simulation, timed_out
 from coval_load.actors.websocket_session import Conversation, WebSocketSession
 from coval_load.agents.destination import SetUp
@@ -48,9 +49,13 @@ class WebSocketCall:
 
     dialect: Any = attrs.field(init=False)
     """That of the connection just now."""
+    _limits: RateLimitNotes = attrs.field(init=False)
     _conversation: Conversation | None = attrs.field(default=None, init=False)
     _session: WebSocketSession | None = attrs.field(default=None, init=False)
     _others: list[WebSocketSession] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._limits = RateLimitNotes(self.simulation)
 
     async def run(self, due: float) -> None:
         """From the set-up to the close. Raises SimulationFailed."""
@@ -90,6 +95,7 @@ class WebSocketCall:
             dialect=dialect,
             awaited=self.form.handshake,
             conversation=self._conversation,
+            limits=self._limits,
             on_loss=self._lost,
         )
 

@@ -68,6 +68,7 @@ class WebSocketSession:
     dialect: Any
     awaited: Handshaking
     conversation: Conversation
+    limits: RateLimitNotes
     on_loss: "Callable[[WebSocketSession, Loss], None]"
 
     loss: Loss | None = attrs.field(default=None, init=False)
@@ -75,12 +76,10 @@ class WebSocketSession:
     """Whether the agent said that it is going to end this connection."""
     upgraded_at: float = attrs.field(default=0.0, init=False)
     _handshake: Handshake = attrs.field(init=False)
-    _limits: RateLimitNotes = attrs.field(init=False)
     _link: Link | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._handshake = Handshake(self.awaited, self.simulation.bell)
-        self._limits = RateLimitNotes(self.simulation)
 
     @property
     def link(self) -> Link:
@@ -148,7 +147,7 @@ class WebSocketSession:
             case AgentComplained():
                 self.simulation.hearsay.complained(event, at)
             case RateLimitsReceived():
-                self._limits.received(event, at)
+                self.limits.received(event, at)
             case GoingAway():
                 self.is_going = True
             case Violation():

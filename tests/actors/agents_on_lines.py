@@ -23,9 +23,9 @@ from coval_load.actors.simulation import Identity, Simulation
 from coval_load.actors.websocket_call import WebSocketCall
 from coval_load.agents.destination import Destination
 from coval_load.codecs import events
-from coval_load.codecs.dialects.interface import Handshaking, Outgoing
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing, Said
 from coval_load.engine.keepalive import Keepalive
-from coval_load.engine.outcome import Outcome, SimulationFailed
+from coval_load.engine.outcome import ErrorKind, Outcome, SimulationFailed
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.wire import Socket
@@ -205,6 +205,21 @@ async def silent(end):
     pass
 
 
+async def refuses(end):
+    """An agent that fails instead."""
+    await trio.sleep(2)
+    end.say("AgentFailed", reason="no such session", cause="authentication")
+
+
+SAID = (Said("user", "hi"), Said("assistant", "hello"))
+REFUSED = SimulationFailed(ErrorKind.CONNECTION_REFUSED, "Connection refused")
+
+
+async def renew(conversation, line):
+    """A conversation that is renewed, and nothing else."""
+    await line.renew(SAID)
+
+
 def hold(script, *behaviours, most_session_s=None, handshake=READY, redialling=None, cut_at=None):
     """Hold a conversation with an agent whose connections behave like this, one after the other."""
     agents = Agents(list(behaviours))
@@ -246,3 +261,10 @@ def hold(script, *behaviours, most_session_s=None, handshake=READY, redialling=N
 
     failure = trio.run(main, clock=MockClock(autojump_threshold=0))
     return Held(simulation, conversation, agents, results, failure)
+
+
+def completed(*given, **options):
+    """As `hold`, of a conversation that was completed."""
+    held = hold(*given, **options)
+    assert held.failure is None
+    return held

@@ -6,28 +6,16 @@ import weakref
 
 import pytest
 import trio
-from agents_on_lines import hold, ready, silent
+from agents_on_lines import REFUSED, SAID, completed, hold, ready, refuses, renew, silent
 
 from coval_load.actors.redialling import Redialling
-from coval_load.codecs.dialects.interface import Handshaking, Outgoing, Said
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing
 from coval_load.codecs.events import ReplyStarted
 from coval_load.engine import metrics
 from coval_load.engine.back_off import BackOff
-from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed, Stage
+from coval_load.engine.outcome import ErrorKind, NotReached, Stage
 
-SAID = (Said("user", "hi"), Said("assistant", "hello"))
-REFUSED = SimulationFailed(ErrorKind.CONNECTION_REFUSED, "Connection refused")
 PREFIX = "the conversation could not go on over a new connection: "
-
-
-def completed(*given, **options):
-    held = hold(*given, **options)
-    assert held.failure is None
-    return held
-
-
-async def renew(conversation, line):
-    await line.renew(SAID)
 
 
 def test_the_conversation_goes_on_where_the_dialect_says():
@@ -180,11 +168,6 @@ def test_no_more_than_one_old_connection_is_kept_for_its_goodbye():
     completed(script, *[ready] * 6)
 
 
-async def refuses(end):
-    await trio.sleep(2)
-    end.say("AgentFailed", reason="no such session", cause="authentication")
-
-
 async def leaves(end):
     await trio.sleep(2)
     end.close(1011)
@@ -279,53 +262,3 @@ def test_nothing_leads_back_to_a_call_that_is_over():
         assert left[0]() is None
     finally:
         gc.enable()
-
-
-def test_an_agent_that_fails_before_it_is_ready_fails_the_simulation_at_once():
-    held = hold(renew, refuses)
-    assert (held.failure.kind, held.failure.message) == (ErrorKind.AUTHENTICATION_FAILED, "no such session")
-    assert held.failure.stage is Stage.HANDSHAKE
-
-
-def test_complaints_are_counted_and_kept_and_explain_silence():
-    async def script(conversation, line):
-        (end,) = conversation.agents.ends
-        end.say("AgentComplained", reason="buffer too small " + "x" * 1000)
-        explained.append(line.simulation.hearsay.explain())
-
-    explained = []
-    held = completed(script, ready)
-    assert explained[0].startswith("the agent reported an error: buffer too small x")
-    assert len(explained[0]) < 400
-    assert held.counters[metrics.AGENT_COMPLAINTS] == 1
-    (row,) = held.simulation.row()["events"]
-    assert row["message_type"] == "error"
-    assert row["payload"]["reason"].startswith("buffer too small")
-    assert held.conversation.losses == []
-
-
-def test_rate_limits_are_kept_once_a_minute_and_noted_where_they_run_out():
-    async def script(conversation, line):
-        (end,) = conversation.agents.ends
-        for second in range(130):
-            limits = [("requests", 1000, 100 - second % 2, 1.5), ("tokens", 0, 0, None), (f"odd\x1b{second}", 10, 9)]
-            end.say("RateLimitsReceived", limits=limits)
-            await trio.sleep(1)
-
-    held = completed(script, ready)
-    rows = held.simulation.row()["events"]
-    assert [round(row["at"] - rows[0]["at"]) for row in rows] == [0, 60, 120]
-    assert rows[0]["payload"][0] == {"name": "requests", "limit": 1000, "remaining": 100, "resets_in_s": 1.5}
-    (note,) = held.results.notes
-    assert note.startswith("an agent: its rate limit 'requests' was nearly used up: 99 of 1000 were left; ")
-
-
-def test_names_of_limits_make_only_so_many_notes():
-    async def script(conversation, line):
-        for number in range(100):
-            limits = [(f"{number}\x1b[2J" + "x" * 500, 10, 0)]
-            conversation.agents.ends[0].say("RateLimitsReceived", limits=limits)
-
-    notes = completed(script, ready).results.notes
-    assert len(notes) == 8
-    assert all(len(note) < 300 and "\x1b" not in note for note in notes)
