@@ -336,6 +336,18 @@ def test_what_comes_of_a_response_that_is_over_is_ignored():
         arguments(),
     ]
     assert decoded(opened(), done(), created(), *late, done()) == [ReplyStarted(), COMPLETED, *[OVER] * 4]
+    assert decoded(opened(), audio(PCM), done(), audio(PCM))[2:] == [COMPLETED, OVER]
+
+
+def test_a_response_gets_its_id_when_the_first_event_has_one():
+    started = {"type": "response.created"}
+    assert decoded(opened(), started, audio(PCM), done(), audio(PCM)) == [
+        ReplyStarted(),
+        AudioReceived(PCM),
+        COMPLETED,
+        OVER,
+    ]
+    assert decoded(opened(), started, {"type": "response.done", "response": {}}) == [ReplyStarted(), COMPLETED]
 
 
 def test_the_caller_clears_what_is_left_of_a_reply():

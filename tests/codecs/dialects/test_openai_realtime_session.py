@@ -222,6 +222,7 @@ def test_nothing_is_cut_off_where_all_was_heard_or_nothing_came():
     assert dialect.cut_off(0.0) == dialect.cut_off(0.0004) == ()
     assert hearing(created()).cut_off(5.0) == ()
     assert read(dialect.cut_off(0.5)) == [truncated("item_1", 500)]
+    assert read(dialect.cut_off(0.25)) == [truncated("item_1", 250)]
 
 
 def test_stray_audio_was_not_delivered():
@@ -247,7 +248,7 @@ def test_without_detection_cutting_off_cancels_the_reply_too_and_once():
 
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2000)), max_size=8),
-    st.lists(st.floats(0, 3) | st.just(float("inf")), max_size=3),
+    st.lists(st.floats(0, 0.1) | st.just(float("inf")), max_size=3),
 )
 def test_truncation_is_never_beyond_what_was_delivered_and_leaves_out_what_was_unheard(pieces, unheard):
     dialect = hearing(*(audio(bytes(2 * samples), item=item) for item, samples in pieces))
