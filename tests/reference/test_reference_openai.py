@@ -7,7 +7,7 @@ import pybase64
 import pytest
 import trio
 from openai_scene import DELTA, RATE_HZ, append, error, scene, speak, update
-from realtime_scenes import about
+from realtime_scenes import about, silence
 from reference_callers import tone
 
 from coval_load.codecs.audio.packaged import clip_text
