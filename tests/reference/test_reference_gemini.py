@@ -289,6 +289,19 @@ async def test_what_was_said_before_counts(autojump_clock):
     assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [4]
 
 
+@pytest.mark.parametrize("turns", [["user"], ["user", "model"]])
+async def test_a_history_is_not_answered(autojump_clock, turns):
+    async def tell(wire):
+        said = [{"role": role, "parts": [{"text": "hm"}]} for role in turns]
+        wire.say(clientContent={"turns": said, "turnComplete": False})
+        wire.say(clientContent={"turns": said, "turnComplete": True})
+        await one_turn(wire)
+
+    scene = Scene()
+    await scene.play(tell, SETUP | {"historyConfig": {"initialHistoryInClientContent": True}})
+    assert [stamp["turn"] for stamp in scene.stamps.of("reply_start")] == [3]
+
+
 async def test_replies_in_text(autojump_clock):
     text = SETUP | {"generationConfig": {"responseModalities": ["TEXT"]}}
     for scene, setup in ((Scene(), text), (Scene("--replies=text"), SETUP)):

@@ -71,7 +71,8 @@ class SetUp:
 
     With `is_automatic` the server hears itself when the caller speaks, and `silence_s` of silence (None: as the
     server likes) end a turn; `interrupts` is whether the caller's speech stops the agent. `handle` names a session
-    to go on with; `tools` are the names of functions that may be called.
+    to go on with; `tools` are the names of functions that may be called. With `tells_history` what was said before
+    comes first, and is not answered.
     """
 
     model: str
@@ -84,6 +85,7 @@ class SetUp:
     resumes: bool = False
     handle: str | None = None
     tools: tuple[str, ...] = ()
+    tells_history: bool = False
 
 
 def read_setup(value: Any) -> SetUp:
@@ -102,6 +104,7 @@ def read_setup(value: Any) -> SetUp:
         resumes=resumption is not None,
         handle=_handle(resumption),
         tools=_tools(fields.get("tools", [])),
+        tells_history=_tells_history(fields),
     )
 
 
@@ -140,6 +143,12 @@ def _is_object(fields: Mapping[str, Any], name: str) -> bool:
         return False
     read_object(fields[name], f"setup.{name}")
     return True
+
+
+def _tells_history(fields: Mapping[str, Any]) -> bool:
+    known = frozenset(["initialHistoryInClientContent"])
+    options = read_object(fields.get("historyConfig", {}), "setup.history_config", known)
+    return read_flag(options, "initialHistoryInClientContent", "setup.history_config")
 
 
 def _handle(resumption: Any) -> str | None:

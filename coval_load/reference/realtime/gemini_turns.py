@@ -68,6 +68,7 @@ class Turns:
         self._began_s = 0.0
         self._activity_began: float | None = None
         self._cancelled: set[str] = set()
+        self._awaits_history = setup.tells_history
 
     async def listen(self, messages: Messages) -> None:
         """Takes them until the connection ends. Raises `Refused` where the API ends it."""
@@ -156,7 +157,10 @@ class Turns:
         self._end(at, text=text)
 
     def _take_content(self, content: ContentCame, at: float) -> None:
-        if content.turns and content.is_complete:
+        if self._awaits_history:
+            self._line.turn += content.turns
+            self._awaits_history = not content.is_complete
+        elif content.turns and content.is_complete:
             # Those before the last are what was said before: the last is what is to be answered.
             self._line.turn += content.turns - 1
             self._take_words(content.text, "clientContent", at)

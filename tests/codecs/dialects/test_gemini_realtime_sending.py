@@ -187,7 +187,10 @@ def test_without_a_handle_what_was_said_is_told():
     first, second = read(GeminiRealtimeFormat().open({}).renewed(SAID).opening())
     assert first["setup"]["sessionResumption"] == {}
     turns = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "hello"}]}]
-    assert second == {"clientContent": {"turns": turns, "turnComplete": False}}
+    assert second == {"clientContent": {"turns": turns, "turnComplete": True}}
+    (fresh,) = read(GeminiRealtimeFormat().open({}).opening())
+    # Without this the turns would be answered, or refused.
+    assert first["setup"] == fresh["setup"] | {"historyConfig": {"initialHistoryInClientContent": True}}
     assert len(GeminiRealtimeFormat().open({}).renewed([]).opening()) == 1
 
 

@@ -69,7 +69,9 @@ class GeminiRealtime(VoiceDialect):
     ) -> None:
         self._fields = fields
         self._is_manual = is_manual
-        self._opening = (messages.setup(fields, handle), *(() if handle else messages.history(said)))
+        history = () if handle else messages.history(said)
+        asked = {**fields, **messages.AWAITS_HISTORY} if history else fields
+        self._opening = (messages.setup(asked, handle), *history)
         self._handle: str | None = None
         self._is_ready = False
         self._hears_caller = False

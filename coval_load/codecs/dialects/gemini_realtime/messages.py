@@ -12,6 +12,10 @@ from coval_load.codecs.encoding import encode_json
 
 SEND_RATE_HZ = 16_000
 
+AWAITS_HISTORY = {"historyConfig": {"initialHistoryInClientContent": True}}
+"""Fields of the setup of a session in which something was said before. Without them models from 3.1 on close the
+connection with 1007 at what `history` makes."""
+
 _AUDIO = (b'{"realtimeInput":{"audio":{"data":"', b'","mimeType":"audio/pcm;rate=16000"}}}')
 _ROLES = {"user": "user", "assistant": "model"}
 
@@ -28,9 +32,12 @@ def setup(fields: Mapping[str, Any], handle: str | None) -> Outgoing:
 
 
 def history(said: Iterable[Said]) -> Sequence[Outgoing]:
-    """The turns of a conversation that goes on, which the agent does not answer; nothing where there are none."""
+    """The turns of a conversation that goes on, nothing where there are none.
+
+    With `AWAITS_HISTORY` the agent does not answer them, and they may end with its own words.
+    """
     turns = [{"role": _ROLES[turn.role], "parts": [{"text": turn.text}]} for turn in said if turn.text]
-    return (_message({"clientContent": {"turns": turns, "turnComplete": False}}),) if turns else ()
+    return (_message({"clientContent": {"turns": turns, "turnComplete": True}}),) if turns else ()
 
 
 def activity(begins: bool) -> Outgoing:
