@@ -215,6 +215,17 @@ async def resumed(talk):
         await talk.turn_complete()
 
 
+async def seeded(talk):
+    """What was said before comes first, and ends with the agent's own words."""
+    said = [("user", "a pizza"), ("model", "which one?")]
+    turns = [types.Content(role=role, parts=[types.Part(text=text)]) for role, text in said]
+    async with talk.connect(history_config={"initial_history_in_client_content": True}):
+        await talk.session.send_client_content(turns=turns, turn_complete=True)
+        await asyncio.sleep(1)
+        talk.say()
+        await talk.turn_complete()
+
+
 async def resumed_wrongly(talk):
     """A handle that the server never gave."""
     async with talk.connect(session_resumption={"handle": "nobody's"}):

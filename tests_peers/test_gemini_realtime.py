@@ -189,6 +189,13 @@ def test_a_connection_that_goes_away(heard):
     assert usages[1]["promptTokenCount"] >= usages[0]["totalTokenCount"]
 
 
+@pytest.mark.hears("seeded")
+def test_what_was_said_before_is_not_answered(heard):
+    messages = held(heard)
+    assert len(by_turn(messages)) == 1
+    assert audio_s(messages) == pytest.approx(1, abs=0.05)
+
+
 @pytest.mark.hears("resumed_wrongly")
 def test_a_handle_that_nobody_gave(heard):
 

@@ -216,6 +216,15 @@ def test_gemini_goes_on_with_the_last_handle(judge, gemini_format):
     assert {**setup["setup"], "sessionResumption": {}} == first["setup"]
 
 
+def test_gemini_is_told_what_was_said_where_there_is_no_handle(judge, gemini_format):
+    setup, history = read(gemini_format.open({"simulation_output_id": "s-1"}).renewed(SAID).opening())
+    judge.holds(GEMINI, "client", [setup, history])
+    # What the package says of `HistoryConfig`: only so are turns not answered, and may end with the model's.
+    assert setup["setup"]["historyConfig"] == {"initialHistoryInClientContent": True}
+    assert [turn["role"] for turn in history["clientContent"]["turns"]] == ["user", "model"]
+    assert history["clientContent"]["turnComplete"] is True
+
+
 def test_gemini_options_are_asked_for():
     """Where the types allow what means something else."""
     (message,) = read(GEMINI_FORMATS["full"].open({"simulation_output_id": "s-1"}).opening())
