@@ -14,6 +14,8 @@ from coval_load.reference.stamps import Stamps
 FRAME_S = 0.02
 KEY = {"x-goog-api-key": "reference-key"}
 SETUP = {"model": "models/gemini-live", "sessionResumption": {}}
+WHOLE_TURN = ["audio", "generationComplete", "turnComplete", "usageMetadata", "sessionResumptionUpdate"]
+CUT_TURN = ["interrupted", "turnComplete", "usageMetadata", "sessionResumptionUpdate"]
 SILENCE = bytes(len(tone(1.0)))
 
 
@@ -137,3 +139,20 @@ async def one_turn(wire):
     await wire.stream(tone(0.5))
     await wire.be_silent(1)
     await trio.sleep(20)
+
+
+async def interrupt(wire):
+    await wire.stream(tone(0.5))
+    await wire.be_silent(0.6 + 1)
+    await wire.stream(tone(0.2))
+    await wire.be_silent(1)
+    await trio.sleep(20)
+
+
+def content(message):
+    return message["serverContent"]
+
+
+def pcm_of(wire):
+    parts = [content(message)["modelTurn"]["parts"][0] for _, message in wire.of("audio")]
+    return b"".join(base64.b64decode(part["inlineData"]["data"], validate=True) for part in parts)
