@@ -141,6 +141,7 @@ async def test_an_answer_at_once_is_another_utterance_than_the_one_that_was_cut(
     await trio.sleep(0.1)
     ears.clear(1.1)
     await trio.sleep(0.05)
+    assert ears.agent_speaking(1.15)
     hear(ears, loud(0.5))
     reply = await ears.hear_reply(1.1, 30.0)
     assert reply.response_latency == pytest.approx(0.05)
@@ -168,3 +169,39 @@ async def test_the_end_of_a_turn_comes_sooner_for_what_was_thrown_away(autojump_
     ears = listen()
     reply, returned_at = await replied(ears, partial_hear(0.0, ears, loud(20.0)), lambda: at(2.0, ears.clear, 2.0))
     assert returned_at == reply.over_at == pytest.approx(2.8, abs=0.001)
+
+
+async def test_of_messages_judged_together_those_after_the_cut_are_not_heard(autojump_clock):
+    ears = listen()
+    for _ in range(50):
+        hear(ears, loud(FRAME_S))
+    ears.clear(0.095)
+    await trio.sleep(1.0)
+    (utterance,) = ears.heard()
+    assert (utterance.messages, utterance.last_audible_at) == (5, pytest.approx(0.095, abs=0.0002))
+
+
+async def test_what_is_left_of_a_reply_may_answer_no_one(autojump_clock):
+    ears = listen()
+    ears.caller_speaks(0.2, 2.0)
+    reply, _ = await replied(
+        ears,
+        partial_hear(1.0, ears, loud(4.0)),
+        lambda: at(1.5, ears.clear, 1.5),
+        partial_hear(3.0, ears, loud(1.0)),
+        anchor=2.0,
+        call_at=1.2,
+    )
+    assert reply.onset_at == 3.0
+
+
+async def test_what_follows_a_caller_who_came_in_is_another_turn(autojump_clock):
+    ears = listen()
+    reply, _ = await replied(
+        ears,
+        partial_hear(0.0, ears, loud(1.0)),
+        lambda: at(1.05, ears.caller_speaks, 1.1, 1.2),
+        partial_hear(1.5, ears, loud(1.0)),
+        hearing=ears.hear_greeting,
+    )
+    assert reply.ended_at == pytest.approx(1.0, abs=0.001)
