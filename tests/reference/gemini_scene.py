@@ -19,10 +19,6 @@ CUT_TURN = ["interrupted", "turnComplete", "usageMetadata", "sessionResumptionUp
 SILENCE = bytes(len(tone(1.0)))
 
 
-class Closed(Exception):
-    """The agent closed the connection; `reason` is what it said."""
-
-
 class KeptStamps(Stamps):
     def __init__(self):
         super().__init__(None)
