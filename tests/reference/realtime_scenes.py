@@ -42,6 +42,9 @@ class Wire:
         self.sent.append((trio.current_time() - self.start, message))
         self._news.set()
         self._news = trio.Event()
+        # Who is at the other end may answer before the sender goes on.
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
 
     async def aclose(self, code, reason):
         self.closed = (code, reason)

@@ -110,6 +110,28 @@ async def test_the_words_of_the_caller_come_before_or_after_the_reply(autojump_c
     assert order == [TRANSCRIPT + ".completed", "response.done", "response.done", TRANSCRIPT + ".completed"]
 
 
+async def test_what_was_read_once_is_in_the_cache(autojump_clock):
+    async def two_turns(wire):
+        await one_turn(wire)
+        await trio.sleep(5)
+        await speak(wire)
+        await wire.until_type("response.done", 2)
+
+    talk = scene("--reply-seconds=1")
+    await talk.play(two_turns)
+    first, second = (event["response"]["usage"] for event in talk.wire.events("response.done"))
+    assert second["input_token_details"]["cached_tokens_details"]["audio_tokens"] == 8
+    assert second["input_token_details"]["cached_tokens"] == first["input_tokens"]
+    assert second["input_tokens"] == first["total_tokens"] + 11
+
+
+async def test_silence_comes_before_the_reply_starts(autojump_clock):
+    talk = scene("--leading-silence=250ms", "--mode=paced", "--message-ms=100")
+    await talk.play(one_turn)
+    (start,) = talk.stamps.of("reply_start")
+    assert (start["at"] - talk.wire.start, start["waited_s"]) == (about(1.3), about(0.2))
+
+
 async def test_no_transcripts(autojump_clock):
     talk = scene("--no-transcripts")
     await talk.play(one_turn)
@@ -236,10 +258,13 @@ async def test_tools_are_called_before_the_reply(autojump_clock):
         wire.say({"type": "conversation.item.create", "item": item})
         await wire.until_type("error")
 
+        await speak(wire)
+        await wire.until_type("response.done", 4)
+
     talk = scene("--tool-rounds=2")
     await talk.play(give)
     outputs = [event["response"]["output"][0]["type"] for event in talk.wire.events("response.done")]
-    assert outputs == ["function_call", "function_call", "message"]
+    assert outputs == ["function_call", "function_call", "message", "function_call"]
     assert error(talk.wire)["code"] == "invalid_tool_call_id"
     assert [stamp["call_id"] for stamp in talk.stamps.of("tool_answered")] == ["call_1_1", "call_1_2"]
 
@@ -321,6 +346,7 @@ async def test_it_speaks_first_when_asked_to(autojump_clock, switches, said):
 async def test_what_is_written_is_answered(autojump_clock):
     async def write(wire):
         wire.say({"type": "conversation.item.create", "item": HELLO})
+        await trio.sleep(0.4)
         wire.say({"type": "response.create", "response": {"output_modalities": ["text"]}})
         await wire.until_type("response.done")
 
@@ -328,6 +354,7 @@ async def test_what_is_written_is_answered(autojump_clock):
     await talk.play(write)
     (done,) = talk.wire.events("response.output_text.done")
     assert "".join(event["delta"] for event in talk.wire.events("response.output_text.delta")) == done["text"]
+    assert talk.wire.times("response.output_text.delta")[0] == about(0.6)
     assert [(stamp["what"], stamp["turn"]) for stamp in talk.stamps.all][:2] == [("message_in", 1), ("message_out", 1)]
 
 
@@ -358,3 +385,14 @@ async def test_nobody_is_heard_before_he_speaks(autojump_clock, quiet_s, told_at
     await talk.play(say)
     assert talk.wire.times("input_audio_buffer.speech_started") == [about(told_at)]
     assert talk.at("heard_start") == [about(quiet_s)]
+
+
+async def test_the_next_may_be_asked_for_as_soon_as_one_is_done(autojump_clock):
+    async def ask_twice(wire):
+        for n in (1, 2):
+            wire.say({"type": "response.create"})
+            await wire.until_type("response.done", n)
+
+    talk = scene()
+    await talk.play(ask_twice)
+    assert talk.wire.events("error") == []

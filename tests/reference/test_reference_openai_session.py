@@ -133,6 +133,25 @@ async def test_a_reply_that_goes_on_after_an_interruption(autojump_clock):
     assert talk.wire.events("response.done")[0]["response"]["status"] == "cancelled"
 
 
+async def test_items_stand_where_they_are_put(autojump_clock):
+    async def put(wire):
+        for name, after in (("a", None), ("b", None), ("c", "root"), ("d", "a"), ("d", None), ("e", "nobody")):
+            place = {} if after is None else {"previous_item_id": after}
+            item = {"type": "message", "role": "system", "id": name, "content": []}
+            wire.say({"type": "conversation.item.create", "item": item, **place})
+        wire.say({"type": "conversation.item.delete", "item_id": "b"})
+        wire.say({"type": "conversation.item.create", "item": {"type": "message", "id": "f", "content": []}})
+        wire.say({"type": "conversation.item.retrieve", "item_id": "f"})
+        await wire.until_type("conversation.item.retrieved")
+
+    talk = scene()
+    await talk.play(put)
+    places = [(event["item"]["id"], event["previous_item_id"]) for event in talk.wire.events("conversation.item.added")]
+    assert places == [("a", None), ("b", "a"), ("c", None), ("d", "a"), ("f", "d")]
+    codes = [event["error"]["code"] for event in talk.wire.events("error")]
+    assert codes == ["item_create_duplicate_item_id", "item_create_invalid_item_id"]
+
+
 KINDS = st.sampled_from(
     [
         "session.update",

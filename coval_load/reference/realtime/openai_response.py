@@ -176,10 +176,10 @@ class Response:
         }[status]
         spoken_s = self.playback.sent_s if self.playback else 0.0
         usage = tokens.usage(spoken_s, self._said) if status != "failed" else None
+        self._wire.line.stamp("response_done", turn=self._intent.turn, status=status)
         # The caller may ask for the next one as soon as it has read this.
         self.is_over = True
         await self._wire.emit("response.done", response=self._shown(status, details, usage))
-        self._wire.line.stamp("response_done", turn=self._intent.turn, status=status)
 
     def _shown(self, status: str, details: dict[str, Any] | None, usage: dict[str, Any] | None) -> dict[str, Any]:
         output = [] if self._item is None else [self._item.body]
