@@ -230,6 +230,10 @@ def test_an_agent_that_is_set_up_over_http(tmp_path):
         [HTTP_CHAT, "--template", "--initialization", "--tool-rounds=1"],
         [A2A, "--stream", "--a2a-version=1.0"],
         [A2A, "--oauth", "--misbehave=setup-garbage"],
+        [OPENAI, "--encoding=alaw", "--tool-rounds=1", "--session-limit=9s", "--misbehave=refused-setup"],
+        [OPENAI, "--turn-detection=none", "--no-tls", "--greeting"],
+        [GEMINI, "--tool-rounds=1", "--session-limit=9s", "--go-away-after=5s"],
+        [GEMINI, "--turn-detection=none", "--api-version=v1beta"],
     ],
     ids=" ".join,
 )
