@@ -1,7 +1,6 @@
 """All that comes from the agent in a spoken conversation: its sound, and what its protocol says beside it."""
 
 import attrs
-import trio
 
 from coval_load.actors.agent_replies import AgentReplies
 from coval_load.actors.line import Line
@@ -125,6 +124,7 @@ class AgentSide:
                 self._usage(event)
             case CallerSpeechStarted(item_id=item_id):
                 self.replies.caller_began()
+                self.listener.told()
                 self.understood.named(item_id)
                 self.simulation.tell("the agent hears the caller")
             case CallerSpeechStopped(item_id=item_id):
@@ -160,7 +160,7 @@ class AgentSide:
         counter = _COUNTED.get(ended.status)
         if counter is not None:
             self.simulation.account.count(counter)
-        elif reply.heard_from is None and not reply.called:
+        elif reply.heard_from is None and not (reply.called or self._calls):
             self.simulation.account.count(metrics.REPLIES_WITHOUT_AUDIO)
         self.simulation.tell("the agent's reply is over", f"{ended.status} {ended.reason}".strip())
         self.listener.told()
@@ -188,6 +188,7 @@ class AgentSide:
             return
         self.tools.note_results(results)
         self.replies.results_given()
+        self.listener.told()
         self.line.send(self.line.dialect.give_results(results))
 
     # The caller comes in
@@ -196,11 +197,12 @@ class AgentSide:
         """The caller's turn `entry` is audible from `first_at` to `last_at`, both still to come, or just now."""
         self.listener.caller_speaks(first_at, last_at, barge_in=barge_in)
         self.replies.caller_began()
+        self.listener.told()
         self.understood.caller_said(entry)
         self._barged_in_at = first_at if barge_in else None
         self._detected_at, self._stray_s, self._tool_rounds = None, 0.0, 0
         if self.form.caller_clears_playback and self.line is not None:
-            unheard_s = self._throw_away(trio.current_time())
+            unheard_s = self._throw_away(first_at)
             self.line.send(self.line.dialect.cut_off(unheard_s))
 
     def _cleared(self, at: float) -> None:
@@ -215,10 +217,11 @@ class AgentSide:
 
     def _throw_away(self, at: float) -> float:
         unheard_s = self.listener.clear(at)
-        self._playout.clear(at)
-        self.replies.never_heard(at)
-        if self.recording is not None:
-            self.recording.clear(at)
+        if unheard_s > 0:
+            self._playout.clear(at)
+            self.replies.never_heard(at)
+            if self.recording is not None:
+                self.recording.clear(at)
         return unheard_s
 
     def note_interruption(self, entry: Entry) -> None:

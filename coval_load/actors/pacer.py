@@ -38,6 +38,7 @@ class Pacer:
     frames_skipped: int = attrs.field(default=0, init=False)
     _bodies: tuple[bytes, ...] = attrs.field(default=(), init=False)
     _position: int = attrs.field(default=0, init=False)
+    _owes_end: bool = attrs.field(default=False, init=False)
     _begun: bool = attrs.field(default=False, init=False)
     _next_due: float = attrs.field(default=0.0, init=False)
     _is_text: bool = attrs.field(init=False)
@@ -69,7 +70,7 @@ class Pacer:
     def speak(self, clip: PreparedClip) -> Speech:
         """Begin to say `clip` with the next frame that is due; the bell rings when its last frame was sent.
 
-        What the dialect sends around something said goes out before its first frame and after its last.
+        What the dialect sends around something said goes out before its first frame and when its last is over.
         """
         self._bodies = clip.bodies
         self._position = 0
@@ -86,6 +87,8 @@ class Pacer:
     def frame_due(self, due: float) -> bool:
         """Send one frame; see `metronome.Speaker`."""
         self._next_due = due + FRAME_S
+        if self._owes_end:
+            self._end_turn()
         if self._bodies:
             self._speak_frame()
         elif self.send_silence:
@@ -112,6 +115,8 @@ class Pacer:
     def frame_skipped(self, due: float) -> None:
         """Leave one frame out; what is said goes on as time does."""
         self._next_due = due + FRAME_S
+        if self._owes_end:
+            self._end_turn()
         self.frames_skipped += 1
         if self._bodies:
             self._step()
@@ -124,5 +129,10 @@ class Pacer:
         self._position += 1
         if self._position == len(self._bodies):
             self._bodies = ()
-            self._send(self.dialect.turn_ended())
+            self._owes_end = True
             self.bell.ring()
+
+    def _end_turn(self) -> None:
+        # Not with the last frame: its sound is over when the next is due.
+        self._owes_end = False
+        self._send(self.dialect.turn_ended())

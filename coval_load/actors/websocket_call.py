@@ -154,9 +154,8 @@ class WebSocketCall:
 
     def send(self, messages: Iterable[Outgoing]) -> None:
         """See `Line`."""
-        link = self.link
-        for message in messages:
-            link.send_nowait(message.payload, message.is_text)
+        assert self._session is not None
+        self._session.send(messages)
 
     async def renew(self, said: Sequence[Said]) -> None:
         """See `Line`. From here on nothing is heard over the connection so far."""
@@ -169,6 +168,7 @@ class WebSocketCall:
         simulation.tell("renewing the connection", why)
         self._let_go_of_others()
         old.retire()
+        old.link.say_goodbye()  # some agents refuse to go on with a session whose connection is still open
         self._others.append(old)
         try:
             new = await self._reopen(old.dialect.renewed(said))
@@ -196,7 +196,6 @@ class WebSocketCall:
     def _switch(self, old: WebSocketSession, new: WebSocketSession) -> None:
         self._others.remove(new)
         self._session, self.dialect = new, new.dialect
-        old.link.say_goodbye()
         self.simulation.close_code = None  # that of the old one
 
     def _lost(self, session: WebSocketSession, loss: Loss) -> None:

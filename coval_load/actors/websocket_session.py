@@ -1,6 +1,6 @@
 """One connection of a conversation over WebSocket: its link, its dialect, and what arrives over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import attrs
@@ -13,7 +13,7 @@ from coval_load.actors.loss import Loss, worse
 from coval_load.actors.narration import message_told
 from coval_load.actors.rate_limits import RateLimitNotes
 from coval_load.actors.simulation import Simulation, failure_in
-from coval_load.codecs.dialects.interface import Handshaking
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing
 from coval_load.codecs.events import (
     AgentComplained,
     AgentEventReceived,
@@ -102,19 +102,26 @@ class WebSocketSession:
         services.keepalive.join(link)
         self.upgraded_at = trio.current_time()
         for message in self.dialect.opening():
-            link.send_nowait(message.payload, message.is_text)
+            self.send((message,))
             self.simulation.tell("sent the opening message", message.payload[:500].decode("utf-8", "replace"))
 
     async def be_ready(self) -> float:
         """When the agent was ready for the conversation. Raises SimulationFailed, as `Handshake.complete` does."""
         awaited, tell = self.awaited, self.simulation.tell
         if not awaited.ready_message:
+            self.send(self.dialect.when_ready())
             return self.upgraded_at
         tell("waiting for the ready message", awaited.ready_message)
         deadline = self.upgraded_at + awaited.timeout_s
         session_id = await self._handshake.complete(deadline, lambda: self.loss, self._explain_handshake)
         tell("the agent is ready", f"session_id {session_id!r}" if session_id is not None else "")
+        self.send(self.dialect.when_ready())
         return trio.current_time()
+
+    def send(self, messages: Iterable[Outgoing]) -> None:
+        """Send each of them."""
+        for message in messages:
+            self.link.send_nowait(message.payload, message.is_text)
 
     def _explain_handshake(self) -> str:
         return self.simulation.hearsay.explain() or "nothing of that type came"
@@ -165,7 +172,11 @@ class WebSocketSession:
         if self.simulation.stage is not Stage.CLOSE:
             code = "no close frame" if end.close_code is None else f"code {end.close_code}"
             self.simulation.tell("the connection ended", code)
-        self._lose(end.failure, end.clean, trio.current_time())
+        meant = None if end.close_code is None else self.dialect.closed(end.close_code, end.reason)
+        if isinstance(meant, AgentFailed):
+            self._lose(failure_in(meant), False, trio.current_time())
+        else:
+            self._lose(end.failure, end.clean, trio.current_time())
 
     def _lose(self, failure: SimulationFailed, clean: bool, at: float) -> None:
         loss = Loss(failure, clean, at)

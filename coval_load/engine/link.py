@@ -38,12 +38,13 @@ _AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWr
 class LinkEnd:
     """How a connection ended. `close_code` is the agent's (RFC 6455 section 7.4), None if it sent none.
 
-    `clean` tells a hang-up (1000, 1001 or no code) from a breakdown.
+    `reason` has its words. `clean` tells a hang-up (1000, 1001 or no code) from a breakdown.
     """
 
     failure: SimulationFailed
     close_code: int | None
     clean: bool
+    reason: str = ""
 
 
 @attrs.define(eq=False)
@@ -274,7 +275,10 @@ class Link:
     def _finish(self, failure: SimulationFailed, *, clean: bool) -> None:
         if self.end is None:
             received = self._protocol.close_rcvd
-            self.end = LinkEnd(failure, None if received is None else int(received.code), clean)
+            if received is None:
+                self.end = LinkEnd(failure, None, clean)
+            else:
+                self.end = LinkEnd(failure, int(received.code), clean, received.reason)
             self.on_end(self.end)
 
     def _finish_at_close_frame(self) -> None:

@@ -23,7 +23,7 @@ from coval_load.actors.simulation import Identity, Simulation
 from coval_load.actors.websocket_call import WebSocketCall
 from coval_load.agents.destination import Destination
 from coval_load.codecs import events
-from coval_load.codecs.dialects.interface import Handshaking, Outgoing, Said
+from coval_load.codecs.dialects.interface import Handshaking, Outgoing, Said, VoiceDialect
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.outcome import ErrorKind, Outcome, SimulationFailed
 from coval_load.engine.plan import Timeouts
@@ -35,7 +35,7 @@ READY = Handshaking("a message of type 'ready'", timeout_s=10, advice="say that 
 
 
 @attrs.define(eq=False)
-class Dialect:
+class Dialect(VoiceDialect):
     """Messages are JSON whose `type` names an event of `codecs.events`, and whose other keys are its fields."""
 
     said: tuple = ()

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from coval_load.actors.persona import Persona
+from coval_load.actors.persona import Persona, TestCase
 from coval_load.actors.stereo_recording import StereoRecording
 from coval_load.actors.voice import VoiceConversation
+from coval_load.codecs.dialects.websocket_voice import WebSocketVoiceFormat
 from coval_load.codecs.events import AudioReceived
 from coval_load.engine.doorbell import Doorbell
 
@@ -51,19 +52,19 @@ def tone(seconds, rate_hz, level=8000):
 
 async def hold(conversation, spoken):
     """Every turn once the one before has been heard out; returns when the agent was heard to speak."""
-    quiet_at = trio.current_time()
+    quiet_at, rate_hz = trio.current_time(), conversation.form.receive_rate_hz
     for turn in spoken:
         begins_at = due = max(quiet_at, trio.current_time()) + turn.after_s
-        step = 2 * round(turn.message_s * conversation.rate_hz)
-        pcm = tone(-(-turn.seconds // turn.message_s) * turn.message_s, conversation.rate_hz)
+        step = 2 * round(turn.message_s * rate_hz)
+        pcm = tone(-(-turn.seconds // turn.message_s) * turn.message_s, rate_hz)
         pcm += pcm[: -len(pcm) % step]  # no last message of a few samples, too short to be judged
         for number, at in enumerate(range(0, len(pcm), step)):
             due = max(due, begins_at + number * turn.message_s / turn.speed)
             await trio.sleep_until(due + turn.lateness_s[number % len(turn.lateness_s)])
             conversation.hear(AudioReceived(pcm[at : at + step]), trio.current_time())
-        quiet_at = max(quiet_at, trio.current_time(), begins_at) + len(pcm) / 2 / conversation.rate_hz + 0.1
+        quiet_at = max(quiet_at, trio.current_time(), begins_at) + len(pcm) / 2 / rate_hz + 0.1
     await trio.sleep_until(quiet_at + 1)
-    return [(it.onset_at, it.last_audible_at) for it in conversation._listener.heard()]
+    return [(it.onset_at, it.last_audible_at) for it in conversation._agent.listener.heard()]
 
 
 def record(path, spoken, *, rate_hz, paced):
@@ -74,7 +75,8 @@ def record(path, spoken, *, rate_hz, paced):
         with ThreadPoolExecutor(1) as writer:
             recording = StereoRecording(path, STARTED_AT, writer)
             simulation = SimpleNamespace(bell=Doorbell(), hearsay=SimpleNamespace(explain=str))
-            conversation = VoiceConversation(simulation, None, Persona("one"), (), rate_hz, paced, b"", recording)
+            form = WebSocketVoiceFormat(receive_sample_rate_hertz=rate_hz, pace_inbound_binary_audio=paced)
+            conversation = VoiceConversation(simulation, form, Persona("one"), TestCase("one", ()), b"", recording)
             heard = await hold(conversation, spoken)
             recording.close(trio.current_time())
         return heard

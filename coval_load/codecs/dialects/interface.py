@@ -55,6 +55,17 @@ class Dialect(Protocol):
         """What a message from the agent means. Never raises; buffers a bounded number of bytes."""
         ...
 
+    def when_ready(self) -> Sequence[Outgoing]:
+        """What to send once the agent is ready, before anything else."""
+        return ()
+
+    def closed(self, code: int, reason: str) -> Event | None:
+        """What it means that the agent closed the connection with this code and reason (RFC 6455 section 7.4).
+
+        None where it is no more than that; `AgentFailed` where the code or the words say what is wrong.
+        """
+        return None
+
 
 class ChatDialect(Dialect, Protocol):
     """A dialect that exchanges text."""
@@ -91,7 +102,7 @@ class VoiceDialect(Dialect, Protocol):
         return ()
 
     def turn_ended(self) -> Sequence[Outgoing]:
-        """What to send after its last frame."""
+        """What to send when its last frame is over."""
         return ()
 
     def go_on(self) -> Sequence[Outgoing]:
@@ -108,6 +119,8 @@ class VoiceDialect(Dialect, Protocol):
 
     def renewed(self, said: Sequence[Said]) -> "VoiceDialect":
         """The dialect of the connection over which this conversation goes on, in which `said` was said so far.
+
+        The connection so far is closed before the other is opened.
 
         Only called where the format has a `most_session_s`, or after `GoingAway`.
         """

@@ -4,11 +4,14 @@ import json
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coval_load.agents.options.gemini_realtime import GeminiRealtimeOptions
 from coval_load.codecs.dialects.gemini_realtime.format import GeminiRealtimeFormat, check
 from coval_load.codecs.dialects.interface import Said
 from coval_load.codecs.dialects.tool_results import ToolResult
+from coval_load.codecs.events import AgentFailed
 from coval_load.codecs.templates import TemplateError
 
 TOOLS = ({"functionDeclarations": [{"name": "weather", "description": "for {{agent.team}}"}]},)
@@ -184,14 +187,16 @@ def test_a_conversation_goes_on_with_the_last_handle_that_can_be_resumed():
 
 
 def test_without_a_handle_what_was_said_is_told():
-    first, second = read(GeminiRealtimeFormat().open({}).renewed(SAID).opening())
+    renewed = GeminiRealtimeFormat().open({}).renewed(SAID)
+    (first,) = read(renewed.opening())
+    (second,) = read(renewed.when_ready())  # the API takes it only once it is set up
     assert first["setup"]["sessionResumption"] == {}
     turns = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": [{"text": "hello"}]}]
     assert second == {"clientContent": {"turns": turns, "turnComplete": True}}
     (fresh,) = read(GeminiRealtimeFormat().open({}).opening())
     # Without this the turns would be answered, or refused.
     assert first["setup"] == fresh["setup"] | {"historyConfig": {"initialHistoryInClientContent": True}}
-    assert len(GeminiRealtimeFormat().open({}).renewed([]).opening()) == 1
+    assert GeminiRealtimeFormat().open({}).renewed([]).when_ready() == ()
 
 
 def test_a_renewed_dialect_begins_anew():
@@ -202,6 +207,29 @@ def test_a_renewed_dialect_begins_anew():
     assert renewed.turn_started() == dialect.turn_started()
     assert len(tell(renewed, setupComplete={"sessionId": "s"})) == 1
     # The handle was used up: what was said since is not in it.
-    (setup_, history) = read(renewed.renewed(SAID).opening())
+    again = renewed.renewed(SAID)
+    (setup_,), (history,) = read(again.opening()), read(again.when_ready())
     assert setup_["setup"]["sessionResumption"] == {}
     assert "clientContent" in history
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "cause"),
+    [
+        (1007, "API key not valid. Please pass a valid API key.", "authentication"),
+        (1008, "PERMISSION_DENIED: no", "authentication"),
+        (1011, "RESOURCE_EXHAUSTED: try later", "rate_limit"),
+        (1011, "You exceeded your current quota", "rate_limit"),
+        (1011, "Internal error encountered.", None),
+        (1000, "quota", None),
+    ],
+)
+def test_what_a_close_code_and_its_reason_mean(code, reason, cause):
+    meant = GeminiRealtimeFormat().open({}).closed(code, reason)
+    assert (None if meant is None else meant.cause) == cause
+    assert meant is None or reason in meant.reason
+
+
+@given(st.integers(1000, 4999), st.text())
+def test_any_close_is_a_close(code, reason):
+    assert isinstance(GeminiRealtimeFormat().open({}).closed(code, reason), AgentFailed | None)

@@ -16,7 +16,7 @@ from coval_load.codecs.dialects.gemini_realtime.fields import (
     text_in,
 )
 from coval_load.codecs.dialects.gemini_realtime.reply_audio import ReplyAudio, read_piece
-from coval_load.codecs.dialects.gemini_realtime.reports import read_error, read_time_left, read_usage
+from coval_load.codecs.dialects.gemini_realtime.reports import read_close, read_error, read_time_left, read_usage
 from coval_load.codecs.dialects.gemini_realtime.turns import Turns
 from coval_load.codecs.dialects.interface import Outgoing, Said, VoiceDialect
 from coval_load.codecs.dialects.json_messages import NotJson, clipped, kind_of, parse
@@ -71,7 +71,8 @@ class GeminiRealtime(VoiceDialect):
         self._is_manual = is_manual
         history = () if handle else messages.history(said)
         asked = {**fields, **messages.AWAITS_HISTORY} if history else fields
-        self._opening = (messages.setup(asked, handle), *history)
+        self._opening = (messages.setup(asked, handle),)
+        self._history = history
         self._handle: str | None = None
         self._is_ready = False
         self._hears_caller = False
@@ -93,11 +94,20 @@ class GeminiRealtime(VoiceDialect):
             ("error", self._read_error),
         )
 
+    def closed(self, code: int, reason: str) -> Event | None:
+        """A key that is not taken, or a limit that is used up: the API says so by closing."""
+        error = read_close(code, reason)
+        return None if error is None else AgentFailed(error.reason, error.cause)
+
     # What is sent
 
     def opening(self) -> Sequence[Outgoing]:
-        """The setup and, without a session to go on with, what was said before."""
+        """The setup."""
         return self._opening
+
+    def when_ready(self) -> Sequence[Outgoing]:
+        """Without a session to go on with, what was said before: the API takes nothing else before it is set up."""
+        return self._history
 
     def frame(self, body: bytes) -> bytes:
         """The whole message for a body made by `GeminiRealtimeFormat.audio_body`."""

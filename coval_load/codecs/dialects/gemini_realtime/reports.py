@@ -48,6 +48,29 @@ def read_error(error: dict[str, Any]) -> ReportedError:
     )
 
 
+_CLOSED_FOR: tuple[tuple[str, Literal["rate_limit", "authentication"]], ...] = (
+    ("resource_exhausted", "rate_limit"),
+    ("quota", "rate_limit"),
+    ("rate limit", "rate_limit"),
+    ("api key", "authentication"),
+    ("unauthenticated", "authentication"),
+    ("permission_denied", "authentication"),
+    ("permission denied", "authentication"),
+)
+_GOOD = (1000, 1001, 1005)
+
+
+def read_close(code: int, reason: str) -> ReportedError | None:
+    """What a close code and its reason say; None for an end in good order. The API reports errors in no other way."""
+    if code in _GOOD:
+        return None
+    words = reason.lower()
+    cause = next((cause for sign, cause in _CLOSED_FOR if sign in words), None)
+    if cause is None:
+        return None
+    return ReportedError(f"the agent closed the connection with code {code}: {reason[:MOST_SAID]}", cause)
+
+
 def read_usage(usage: dict[str, Any]) -> UsageReceived | None:
     """`usageMetadata`, None where it counts nothing. The names with `candidates` are Vertex AI's.
 
