@@ -96,6 +96,7 @@ def test_openai_messages(judge, openai_format):
         *read(dialect.media(*IMAGE)),
         *read(dialect.give_results(RESULTS)),
         *read(dialect.renewed(SAID).opening()),
+        *read(dialect.renewed(SAID).when_ready()),
     ]
     judge.holds(OPENAI, "client", sent)
     assert kinds(sent)[:2] == ["session.update", "input_audio_buffer.append"]
@@ -195,6 +196,7 @@ def test_gemini_messages(judge, gemini_format):
         *read(dialect.media(*IMAGE)),
         *read(dialect.cut_off(0.4)),
         *read(dialect.renewed(SAID).opening()),
+        *read(dialect.renewed(SAID).when_ready()),
     ]
     assert any(isinstance(event, ReadyReceived) for event in decoded(dialect, GEMINI_READY))
     assert any(isinstance(event, ToolResultsAwaited) for event in decoded(dialect, GEMINI_CALLS))

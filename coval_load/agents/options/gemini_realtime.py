@@ -29,9 +29,9 @@ class GeminiRealtimeOptions:
     """Every key with its default settled.
 
     The first five are those of the connect-an-agent body; `models/` may be left out before the model's name. An
-    `endpoint` without a path gets the API's, with `api_version` in it: `v1beta`, since the API's own pages name the
-    Live API in that version only; `v1` is what Google's client asks for by itself. With `activity_detection` `manual`
-    the caller says when it begins and ends to speak. `tools` are sent as `setup.tools` as they are. `vad_*` in
+    `endpoint` without a path gets the API's, with `api_version` in it: `v1`, as Google's own client asks for; `v1beta`
+    is common still. With `activity_detection` `manual` the caller says when it begins and ends to speak. Without
+    `context_window_compression` the API ends a session of audio after about 15 minutes. `tools` are sent as `setup.tools` as they are. `vad_*` in
     milliseconds and whatever else is None are left to the server. A connection is renewed after
     `renew_after_seconds`, of the some 10 minutes that it lasts. Placeholders in instructions, tools and
     `custom_headers` stand here unfilled. The repr shows no value: any may hold a secret.
@@ -47,12 +47,13 @@ class GeminiRealtimeOptions:
     gemini_realtime_temperature: Annotated[float, Between(least=0, most=2)] | None = None
 
     endpoint: Annotated[str, Length(1)] = ENDPOINT
-    api_version: Annotated[str, Pattern(r"v[0-9][0-9a-z]*", "a version such as v1 or v1beta")] = "v1beta"
+    api_version: Annotated[str, Pattern(r"v[0-9][0-9a-z]*", "a version such as v1 or v1beta")] = "v1"
     activity_detection: Literal["automatic", "manual"] = "automatic"
     tools: Tools = ()
     vad_silence_ms: Annotated[int, Between(least=0, most=_MOST_MS)] | None = None
     vad_prefix_padding_ms: Annotated[int, Between(least=0, most=_MOST_MS)] | None = None
     max_output_tokens: Annotated[int, Between(least=1)] | None = None
+    context_window_compression: bool = False
     custom_headers: WebSocketHeaders = attrs.field(factory=dict)
     renew_after_seconds: Annotated[float, Between(least=1, most=86_400)] = _MINUTES_9
     handshake_timeout_seconds: Annotated[float, Between(above=0, most=86_400)] = 30.0

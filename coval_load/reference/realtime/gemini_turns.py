@@ -87,7 +87,7 @@ class Turns:
             case ActivityEnded():
                 self._end_activity(at)
             case TextCame(text):
-                self._take_words(text, "text", at)
+                self._take_text(text, at)
             case ContentCame():
                 self._take_content(taken, at)
             case ToolAnswered(call_id):
@@ -149,6 +149,14 @@ class Turns:
             self._line.stamp("heard_start", self._activity_began)
             self._end(at)
         self._activity_began = None
+
+    def _take_text(self, text: str, at: float) -> None:
+        # Callers who want it to speak first have to say something, and say a full stop.
+        if any(map(str.isalnum, text)):
+            self._take_words(text, "text", at)
+        else:
+            self._activity_began = None
+            self._go_on(at)
 
     def _take_words(self, text: str, kind: str, at: float) -> None:
         self._begin(at)

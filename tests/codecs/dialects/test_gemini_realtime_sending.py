@@ -53,6 +53,7 @@ def test_a_setup_with_everything():
         vad_silence_ms=0,
         vad_prefix_padding_ms=20,
         max_output_tokens=9,
+        context_window_compression=True,
     )
     assert found == {
         "model": "models/gemini-x",
@@ -66,6 +67,7 @@ def test_a_setup_with_everything():
         "tools": [{"functionDeclarations": [{"name": "weather", "description": "for blue"}]}],
         "realtimeInputConfig": {"automaticActivityDetection": {"silenceDurationMs": 0, "prefixPaddingMs": 20}},
         "sessionResumption": {},
+        "contextWindowCompression": {"slidingWindow": {}},
         "inputAudioTranscription": {},
         "outputAudioTranscription": {},
     }
@@ -126,12 +128,14 @@ def test_the_caller_says_when_it_speaks_only_where_that_is_asked_for():
 
 def test_what_makes_the_agent_speak():
     dialect = GeminiRealtimeFormat().open({})
-    assert read(dialect.go_on()) == [{"clientContent": {"turns": [], "turnComplete": True}}]
-    blob = {"mimeType": "image/png", "data": "AQI="}
-    turns = [{"role": "user", "parts": [{"inlineData": blob}]}]
-    assert read(dialect.media("a.png", "image/png", b"\x01\x02")) == [
-        {"clientContent": {"turns": turns, "turnComplete": True}}
-    ]
+    nothing = {"realtimeInput": {"text": "."}}
+    assert read(dialect.go_on()) == [nothing]
+    image = {"realtimeInput": {"video": {"mimeType": "image/png", "data": "AQI="}}}
+    assert read(dialect.media("a.png", "image/png", b"\x01\x02")) == [image, nothing]
+    manual = GeminiRealtimeFormat(activity_detection="manual").open({})
+    begins, ends = {"realtimeInput": {"activityStart": {}}}, {"realtimeInput": {"activityEnd": {}}}
+    assert read(manual.go_on()) == [begins, nothing, ends]
+    assert read(manual.media("a.png", "image/png", b"\x01\x02")) == [begins, image, nothing, ends]
     assert dialect.cut_off(1.0) == ()
     with pytest.raises(ValueError, match="expected no keypad digit"):
         dialect.digit("1")

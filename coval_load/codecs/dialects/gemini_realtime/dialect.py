@@ -118,8 +118,8 @@ class GeminiRealtime(VoiceDialect):
         raise ValueError(f"expected no keypad digit, for which Gemini Live has no message; got {digit!r}")
 
     def media(self, name: str, mime_type: str, data: bytes) -> Sequence[Outgoing]:
-        """The image as a turn of its own, which the agent answers."""
-        return (messages.image(mime_type, data),)
+        """The image, and that it is the agent's turn."""
+        return self._as_turn(messages.image(mime_type, data), messages.text_turn(messages.NO_WORDS))
 
     def turn_started(self) -> Sequence[Outgoing]:
         """With manual activity detection, that the caller begins to speak."""
@@ -130,8 +130,11 @@ class GeminiRealtime(VoiceDialect):
         return (messages.activity(begins=False),) if self._is_manual else ()
 
     def go_on(self) -> Sequence[Outgoing]:
-        """That it is the agent's turn."""
-        return (messages.turn_complete(),)
+        """That it is the agent's turn: there are no words for that alone, so a full stop says it."""
+        return self._as_turn(messages.text_turn(messages.NO_WORDS))
+
+    def _as_turn(self, *sent: Outgoing) -> Sequence[Outgoing]:
+        return (*self.turn_started(), *sent, *self.turn_ended())
 
     def give_results(self, results: Sequence[ToolResult]) -> Sequence[Outgoing]:
         """Those of calls that the agent did not cancel."""

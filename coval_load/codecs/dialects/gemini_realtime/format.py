@@ -32,6 +32,7 @@ class GeminiRealtimeFormat(VoiceFormat):
     vad_silence_ms: int | None = None
     vad_prefix_padding_ms: int | None = None
     max_output_tokens: int | None = None
+    context_window_compression: bool = False
     renew_after_seconds: float = 540.0
     handshake_timeout_seconds: float = 30.0
 
@@ -102,6 +103,7 @@ class GeminiRealtimeFormat(VoiceFormat):
             "systemInstruction": self._instruction(values),
             "tools": tools or None,
             "realtimeInputConfig": self._activity,
+            "contextWindowCompression": {"slidingWindow": {}} if self.context_window_compression else None,
             "inputAudioTranscription": {},
             "outputAudioTranscription": {},
         }

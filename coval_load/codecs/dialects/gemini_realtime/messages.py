@@ -17,6 +17,9 @@ AWAITS_HISTORY = {"historyConfig": {"initialHistoryInClientContent": True}}
 connection with 1007 at what `history` makes."""
 
 _AUDIO = (b'{"realtimeInput":{"audio":{"data":"', b'","mimeType":"audio/pcm;rate=16000"}}}')
+NO_WORDS = "."
+"""A turn that says nothing and is answered all the same: the API takes none that is empty."""
+
 _ROLES = {"user": "user", "assistant": "model"}
 
 
@@ -45,19 +48,15 @@ def activity(begins: bool) -> Outgoing:
     return _message({"realtimeInput": {"activityStart" if begins else "activityEnd": {}}})
 
 
-def turn_complete() -> Outgoing:
-    """It is the agent's turn, whatever was said."""
-    return _message({"clientContent": {"turns": [], "turnComplete": True}})
+def text_turn(text: str) -> Outgoing:
+    """A turn in text, which the agent answers. Models from 3.1 on take `clientContent` for history alone."""
+    return _message({"realtimeInput": {"text": text}})
 
 
 def image(mime_type: str, data: bytes) -> Outgoing:
-    """A turn that is an image.
-
-    As `realtimeInput.video` it would be part of what the caller says next, and get no answer of its own.
-    """
+    """What the caller shows: it is seen together with what is said or written next."""
     blob = {"mimeType": mime_type, "data": pybase64.b64encode_as_string(data)}
-    turns = [{"role": "user", "parts": [{"inlineData": blob}]}]
-    return _message({"clientContent": {"turns": turns, "turnComplete": True}})
+    return _message({"realtimeInput": {"video": blob}})
 
 
 def tool_response(results: Iterable[ToolResult]) -> Outgoing:
