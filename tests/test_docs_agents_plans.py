@@ -13,7 +13,9 @@ from coval_load.agents.options.chat import ChatOptions
 from coval_load.agents.options.chat_a2a import ChatA2AOptions
 from coval_load.agents.options.chat_websocket import ChatWebSocketOptions
 from coval_load.agents.options.connection import ConnectionOptions
+from coval_load.agents.options.gemini_realtime import GeminiRealtimeOptions
 from coval_load.agents.options.http_chat import HttpChatOptions
+from coval_load.agents.options.openai_realtime import OpenAIRealtimeOptions
 from coval_load.agents.options.websocket import WebSocketOptions
 from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.plans.documents import read_document
@@ -29,17 +31,20 @@ from coval_load.plans.schema import (
 )
 from coval_load.strict import keys_of
 
-ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "OPENAI_API_KEY"), "sesame")
+ENVIRON = dict.fromkeys(("SUPPORT_TOKEN", "SESSION_TOKEN", "OPENAI_API_KEY", "GEMINI_API_KEY"), "sesame")
 AGENT = {
     "display_name": "x",
     "model_type": "MODEL_TYPE_WEBSOCKET",
     "metadata": {"endpoint": "wss://a.example", "send_dtmf_template": "{{digit}}"},
 }
-AGENTS = {"openai": AGENT | {"model_type": "MODEL_TYPE_CHAT", "metadata": {"chat_endpoint": "https://a.example"}}}
+AGENTS = {
+    "openai": AGENT | {"model_type": "MODEL_TYPE_CHAT", "metadata": {"chat_endpoint": "https://a.example"}},
+    "realtime": AGENT | {"model_type": "MODEL_TYPE_OPENAI_REALTIME", "metadata": {"openai_realtime_api_key": "key"}},
+}
 CASES = [{"id": "a", "turns": [{"type": "audio", "audio": "clip:pizza-order", "text": "A pizza, please."}]}]
 BLOCKS = [
     pytest.param(AGENTS.get(name, AGENT), language, text, id=f"{name}-{number}")
-    for name in ("agents", "plans", "http_agents", "openai")
+    for name in ("agents", "plans", "http_agents", "openai", "realtime")
     for number, (language, text) in enumerate(blocks(name))
     if language not in ("", "sh", "csv")
 ]
@@ -68,16 +73,28 @@ def test_a_block_loads(folder, agent, language, text):
         whole = {"agents": [str(file)], "test_set": CASES}
         if "model_type" not in shown:
             whole = {"agents": [str(folder / "agent.json")], "test_set": str(file)}
+        if "ws://127" in text:
+            whole["targets"] = {"allow_private": True, "allow_plaintext": True}  # as the page says beside it
         plan = folder / "plan.json"
         plan.write_text(json.dumps(whole))
     loaded = load_plan(
-        plan, environ=ENVIRON, clip_names=CLIPS, checks=lambda agent: template_faults(agent, known_protocols())
+        plan,
+        environ=ENVIRON,
+        clip_names=CLIPS,
+        speech=lambda text: folder / "clips/pizza.wav",
+        checks=lambda agent: template_faults(agent, known_protocols()),
     )
     assert loaded.test_cases
 
 
 def test_there_are_blocks():
-    assert {parameter.id.split("-")[0] for parameter in BLOCKS} == {"agents", "plans", "http_agents", "openai"}
+    assert {parameter.id.split("-")[0] for parameter in BLOCKS} == {
+        "agents",
+        "plans",
+        "http_agents",
+        "openai",
+        "realtime",
+    }
 
 
 CONNECTION = set(keys_of(ConnectionOptions))
@@ -99,6 +116,8 @@ SAID_IN_WORDS = {
         ("http_agents", "Keys of both", OVER_HTTP),
         ("http_agents", "Chat: `MODEL_TYPE_CHAT`", set(keys_of(ChatOptions)) - OVER_HTTP),
         ("http_agents", "A2A: `MODEL_TYPE_CHAT_A2A`", set(keys_of(ChatA2AOptions)) - OVER_HTTP),
+        ("realtime", "Keys: OpenAI Realtime", set(keys_of(OpenAIRealtimeOptions))),
+        ("realtime", "Keys: Gemini Live", set(keys_of(GeminiRealtimeOptions))),
         ("plans", "", set(keys_of(PlanFile))),
         ("plans", "Personas", set(keys_of(Persona))),
         ("plans", "Test sets", set(keys_of(TestCase))),
@@ -118,6 +137,8 @@ def test_a_table_has_every_key(page, heading, keys):
         ("agents", "Reaching the agent", ConnectionOptions()),
         ("agents", "Voice: `MODEL_TYPE_WEBSOCKET`", WebSocketOptions()),
         ("agents", "Chat: `MODEL_TYPE_CHAT_WEBSOCKET`", ChatWebSocketOptions()),
+        ("realtime", "Keys: OpenAI Realtime", OpenAIRealtimeOptions(openai_realtime_api_key="")),
+        ("realtime", "Keys: Gemini Live", GeminiRealtimeOptions(gemini_realtime_api_key="")),
         ("plans", "Personas", Persona()),
         ("plans", "Timeouts", TimeoutsSection()),
         ("plans", "Reconnecting", ReconnectSection()),

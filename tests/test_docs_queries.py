@@ -22,7 +22,8 @@ def folder(tmp_path_factory):
     from made_runs import make_run
 
     folder = tmp_path_factory.mktemp("queries")
-    run = make_run(folder / "coval-runs" / "20260304T120000Z-support-line", simulations=400, bad=True, voice=True, turns=5)
+    path = folder / "coval-runs" / "20260304T120000Z-support-line"
+    run = make_run(path, simulations=400, bad=True, voice=True, turns=5)
     (command,) = (text for language, text in blocks("queries") if language == "sh")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

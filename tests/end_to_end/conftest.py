@@ -82,7 +82,7 @@ def demos(request, tmp_path_factory):
     running = Demos(tmp_path_factory.mktemp("demos"))
     if any(item.path.name == "test_demos.py" for item in request.session.items):
         running.begin("voice")
-        for medium in ("chat_websocket", "chat", "chat_a2a"):
+        for medium in ("chat_websocket", "chat", "chat_a2a", "openai_realtime", "gemini_realtime"):
             running.begin(medium, "--json")
     yield running
     running.clean_up()

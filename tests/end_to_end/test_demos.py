@@ -9,7 +9,15 @@ from coval_load.engine.run_folder import read_rows
 
 
 @pytest.mark.parametrize(
-    ("medium", "scheme"), [("voice", "wss"), ("chat_websocket", "wss"), ("chat", "https"), ("chat_a2a", "https")]
+    ("medium", "scheme"),
+    [
+        ("voice", "wss"),
+        ("chat_websocket", "wss"),
+        ("chat", "https"),
+        ("chat_a2a", "https"),
+        ("openai_realtime", "wss"),
+        ("gemini_realtime", "wss"),
+    ],
 )
 def test_demo(demos, medium, scheme):
     folder, done = demos.end(medium)
