@@ -26,7 +26,7 @@ def blocks(language: str) -> list[str]:
     return [text for it, text in BLOCKS if it == language]
 
 
-async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess:
+async def command(line: str, agent, folder: Path, key: str = "") -> subprocess.CompletedProcess:
     words = shlex.split(line)
     assert words[0] == "coval-load"
     options = ["--allow-private", "--ca-file", str(agent.ca_file)]
@@ -37,7 +37,7 @@ async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess
     return await trio.run_process(
         [COVAL_LOAD, *words[1:], *options],
         cwd=folder,
-        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine", "OPENAI_API_KEY": "reference-token"},
+        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine", "OPENAI_API_KEY": key},
         capture_stdout=True,
         capture_stderr=True,
         check=False,
@@ -75,17 +75,25 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
         assert b"a-token-of-mine" not in b"".join(path.read_bytes() for path in folder.glob("*.json*"))
 
 
-async def test_the_openai_compatible_agent_can_be_called_too(tmp_path):
-    _, shown = blocks("json")
-    async with start_reference_agent(["--model-type", "chat", "--api", "openai", "--delay", "100ms"]) as agent:
-        written = json.loads(shown)
-        assert written["metadata"]["chat_endpoint"].startswith("https://api.openai.com/")
-        written["metadata"]["chat_endpoint"] = agent.endpoint
+OTHERS = {
+    "chat_endpoint": (1, ["--model-type", "chat", "--api", "openai", "--delay", "100ms"], "reference-token"),
+    "endpoint": (2, ["--model-type", "openai_realtime", "--delay", "400ms", "--reply-seconds", "0.6"], "reference-key"),
+}
+
+
+@pytest.mark.parametrize("at", OTHERS)
+async def test_a_prompt_behind_an_api_can_be_called_too(tmp_path, at):
+    number, arguments, key = OTHERS[at]
+    written = json.loads(blocks("json")[number])
+    assert len(blocks("json")) == 1 + len(OTHERS)
+    async with start_reference_agent(arguments) as agent:
+        assert written["metadata"].get(at, "https://api.openai.com/").startswith("https://api.openai.com/")
+        written["metadata"][at] = agent.endpoint
         (tmp_path / "agent.json").write_text(json.dumps(written))
-        result = await command("coval-load check agent.json --dial", agent, tmp_path)
+        result = await command("coval-load check agent.json --dial", agent, tmp_path, key)
     assert result.returncode == 0, (result.stdout, result.stderr)
     assert b"completed" in result.stdout
-    assert b"reference-token" not in result.stdout + result.stderr
+    assert key.encode() not in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "check"])
