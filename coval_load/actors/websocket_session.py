@@ -198,6 +198,8 @@ class WebSocketSession:
             return
         self.simulation.services.keepalive.leave(link)
         link.hang_up()
+        # Whoever still has the link must not lead back here: only the garbage collector could free what does.
+        link.on_message, link.on_end, link.on_pong = _unheard, _unheard_end, _unheard_pong
         count = self.simulation.account.count
         count(metrics.MESSAGES_SENT, link.messages_sent)
         count(metrics.MESSAGES_RECEIVED, link.messages_received)
@@ -210,4 +212,8 @@ def _unheard(payload: bytes, is_text: bool, at: float) -> None:
 
 
 def _unheard_end(end: LinkEnd) -> None:
+    pass
+
+
+def _unheard_pong(seconds: float) -> None:
     pass
