@@ -9,6 +9,8 @@ from coval_load.codecs.events import AgentEventReceived, ReadyReceived
 from coval_load.codecs.paths import NOT_THERE, Path
 
 MOST_QUOTED = 80
+MOST_COUNTED = 10**12
+"""Of tokens: what is counted of many simulations is still a number to every reader of JSON."""
 _ELLIPSIS = "…"
 
 

@@ -190,7 +190,7 @@ ALONE = [
     ),
     (
         parts(sound(mime_type="audio/pcm;rate=fast")),
-        [STARTED, Violation("expected a rate from 1000 to 192000 Hz in the mime type; got 'audio/pcm;rate=fast'")],
+        [STARTED, Violation("expected a rate from 8000 to 192000 Hz in the mime type; got 'audio/pcm;rate=fast'")],
     ),
     (calls({"id": "1"}), [Violation("expected a name in each of functionCalls; got one without")]),
     ({"toolCallCancellation": {}}, [Violation("expected a list at 'ids' of toolCallCancellation; got null")]),

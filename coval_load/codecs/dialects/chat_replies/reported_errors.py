@@ -10,6 +10,8 @@ from coval_load.codecs.events import AgentFailed
 MOST_SHOWN = 300
 """How many characters of an agent's own words are kept."""
 
+_MOST_SEARCHED = 10_000
+
 _RATE_LIMIT = re.compile(r"\b429\b|rate.?limit|too.?many.?requests|quota|throttl", re.IGNORECASE)
 _AUTHENTICATION = re.compile(
     r"\b40[13]\b|authenticat|unauthori[sz]ed|not.authori[sz]ed|api.?key|forbidden|permission.?(denied|error)",
@@ -56,7 +58,8 @@ def _words(message: Any) -> str:
         return ""  # nested deeper than can be written
 
 
-def _cause(text: str) -> Literal["rate_limit", "authentication"] | None:
+def _cause(words: str) -> Literal["rate_limit", "authentication"] | None:
+    text = words[:_MOST_SEARCHED]
     if _RATE_LIMIT.search(text):
         return "rate_limit"
     return "authentication" if _AUTHENTICATION.search(text) else None

@@ -45,6 +45,8 @@ MOST_CALLS = 100
 """Calls of tools that wait for results at the same time and can be cancelled."""
 
 _LONGEST_ID = 200
+_LONGEST_HANDLE = 65_536
+"""One that is longer would fill the outbox of the connection that it is sent over."""
 _ACTIVITIES: dict[str, type[CallerSpeechStarted] | type[CallerSpeechStopped]] = {
     "ACTIVITY_START": CallerSpeechStarted,
     "ACTIVITY_END": CallerSpeechStopped,
@@ -294,7 +296,11 @@ class GeminiRealtime(VoiceDialect):
 
     def _read_resumption(self, found: dict[str, Any], events: list[Event]) -> None:
         handle = text_in(found, "newHandle")
-        if handle and is_set(found, "resumable"):
+        if len(handle) > _LONGEST_HANDLE:
+            events.append(
+                MessageIgnored(f"expected a handle of at most {_LONGEST_HANDLE} characters; got a longer one")
+            )
+        elif handle and is_set(found, "resumable"):
             self._handle = handle
 
     def _read_go_away(self, found: dict[str, Any], events: list[Event]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from coval_load.codecs.dialects.json_messages import kind_of
+from coval_load.codecs.dialects.json_messages import MOST_COUNTED, kind_of
 
 
 @attrs.frozen
@@ -58,9 +58,9 @@ def text_in(holder: dict[str, Any], name: str) -> str:
 
 
 def count_in(holder: dict[str, Any], name: str) -> int | None:
-    """The whole number, zero or above, under `name`; None where there is none."""
+    """The whole number, zero or above, under `name`; None where there is none that can be one of tokens."""
     found = field_of(holder, name)
-    return found if type(found) is int and found >= 0 else None
+    return found if type(found) is int and 0 <= found <= MOST_COUNTED else None
 
 
 def is_set(holder: dict[str, Any], name: str) -> bool:

@@ -13,7 +13,9 @@ from coval_load.codecs.dialects.json_messages import quoted
 RATE_HZ = 24_000
 """Of the PCM that is given; what the API sends, too, unless a mime type says otherwise."""
 
-_RATES_HZ = range(1_000, 192_001)
+_RATES_HZ = range(8_000, 192_001)
+_MOST_RESAMPLED_S = 60
+"""In one message: no other simulation can go on while it is resampled."""
 _MIME_TYPE = re.compile(r"\s*audio/pcm\s*((?:;[^;]*)*)", re.IGNORECASE)
 _RATE = re.compile(r";\s*rate\s*=\s*\"?(\d{1,7})\"?\s*(?=;|$)", re.IGNORECASE)
 _SOME_RATE = re.compile(r";\s*rate\b", re.IGNORECASE)
@@ -37,7 +39,10 @@ class Piece:
 def read_piece(blob: dict[str, Any]) -> Piece:
     """The audio in an `inlineData`. Raises `Misshapen` where it is none."""
     mime_type = text_in(blob, "mimeType")
-    return Piece(mime_type, read_base64(text_in(blob, "data")), rate_of(mime_type))
+    piece = Piece(mime_type, read_base64(text_in(blob, "data")), rate_of(mime_type))
+    if piece.rate_hz != RATE_HZ and piece.seconds > _MOST_RESAMPLED_S:
+        raise Misshapen(f"expected at most {_MOST_RESAMPLED_S} s of audio of another rate than {RATE_HZ} Hz at once")
+    return piece
 
 
 def rate_of(mime_type: str) -> int:
@@ -49,7 +54,7 @@ def rate_of(mime_type: str) -> int:
     if rate is None and not _SOME_RATE.search(found[1]):
         return RATE_HZ
     if rate is None or int(rate[1]) not in _RATES_HZ:
-        raise Misshapen(f"expected a rate from 1000 to 192000 Hz in the mime type; got {quoted(mime_type)}")
+        raise Misshapen(f"expected a rate from 8000 to 192000 Hz in the mime type; got {quoted(mime_type)}")
     return int(rate[1])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from coval_load.codecs.dialects.chat_replies.tool_call_pieces import call_of
-from coval_load.codecs.dialects.json_messages import quoted
+from coval_load.codecs.dialects.json_messages import MOST_COUNTED, quoted
 from coval_load.codecs.dialects.openai_realtime.errors import read_failure
 from coval_load.codecs.events import RateLimit, RateLimitsReceived, ReplyEnded, ToolCallReceived, UsageReceived
 from coval_load.codecs.paths import Path
@@ -16,6 +16,7 @@ MOST_ID: Final = 512
 """A longer text is no id; theirs have some thirty characters."""
 
 _MOST_INDEX: Final = 65_535
+_MOST_LIMITS: Final = 32
 _ENDS: Final = ("completed", "cancelled", "incomplete", "failed")
 _REASON = Path.parse("status_details.reason")
 _ERROR = Path.parse("status_details.error")
@@ -69,9 +70,9 @@ def usage_of(response: dict[str, Any]) -> UsageReceived | None:
 
 
 def limits_of(message: dict[str, Any]) -> RateLimitsReceived | None:
-    """The limits that are whole; None where none is."""
+    """The first few limits that are whole; None where none is."""
     found = message.get("rate_limits")
-    limits = tuple(_limits(found)) if isinstance(found, list) else ()
+    limits = tuple(_limits(found[:_MOST_LIMITS])) if isinstance(found, list) else ()
     return RateLimitsReceived(limits) if limits else None
 
 
@@ -117,7 +118,7 @@ def whole_call(item: dict[str, Any]) -> ToolCallReceived | None:
 
 
 def _count(found: Any) -> int | None:
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    return found if type(found) is int and 0 <= found <= MOST_COUNTED else None
 
 
 def _seconds(found: Any) -> float | None:

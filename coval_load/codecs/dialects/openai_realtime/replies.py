@@ -14,6 +14,8 @@ _MOST_OVER = 32
 _MOST_STREAMED = 32
 _MOST_CALLS = 256
 _MOST_HELD = 16
+_LONGEST_NAME = 512
+_LONGEST_HELD = 65_536
 
 
 @attrs.define(eq=False)
@@ -40,7 +42,8 @@ class Reply:
 
     def call(self, item_id: str, call: ToolCallReceived) -> Sequence[Event]:
         """The call if it is new: it stands in up to three events. What names neither id is known by its words."""
-        names = {name for name in (item_id, call.call_id) if name} or {f"{call.name} {call.arguments}"[:512]}
+        names = {name for name in (item_id, call.call_id) if name} or {f"{call.name} {call.arguments}"}
+        names = {name[:_LONGEST_NAME] for name in names}
         if names & self._called or len(self._called) >= _MOST_CALLS:
             return ()
         self._called |= names
@@ -49,7 +52,8 @@ class Reply:
 
     def hold(self, item_id: str, call: ToolCallReceived) -> None:
         """A call of which only the end of the response tells whether it is whole."""
-        self._held = [*self._held, (item_id, call)][-_MOST_HELD:]
+        if len(call.arguments) <= _LONGEST_HELD:
+            self._held = [*self._held, (item_id, call)][-_MOST_HELD:]
 
     def settle(self, calls: Iterable[tuple[str, ToolCallReceived]]) -> Sequence[Event]:
         """The response is complete: those of `calls`, each with its item's id, and of what was held, that are new."""
