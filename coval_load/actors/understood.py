@@ -5,12 +5,17 @@ import attrs
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.events import CallerTranscribed
 
+_MOST_ITEMS = 64
+_MOST_HEARD = 20_000
+"""Characters of an item: some twenty minutes of speech."""
+
 
 @attrs.define
 class Understood:
     """Agents name what they hear: one turn of the caller's may be several items, and its words come when they come.
 
-    An item that was never announced is what the caller said first of all that has no item yet.
+    An item that was never announced is what the caller said first of all that has no item yet. Known are the latest
+    items, and of each no more words than a caller says at once.
     """
 
     _unnamed: list[Entry] = attrs.field(factory=list, init=False)
@@ -38,7 +43,7 @@ class Understood:
         elif not event.item_id and self._latest is not None:
             self._begin_anew()
         before = "" if event.is_whole else self._texts.get(event.item_id, "")
-        self._texts[event.item_id] = before + event.text
+        self._texts[event.item_id] = (before + event.text)[:_MOST_HEARD]
         self._write(self._entries[event.item_id])
 
     def _begin_anew(self) -> None:
@@ -50,6 +55,10 @@ class Understood:
 
     def _take(self, item_id: str, entry: Entry) -> None:
         self._entries[item_id] = entry
+        if len(self._entries) > _MOST_ITEMS:
+            oldest = next(iter(self._entries))
+            del self._entries[oldest]
+            self._texts.pop(oldest, None)
         self._unnamed = [other for other in self._unnamed if other is not entry]
 
     def _write(self, entry: Entry) -> None:

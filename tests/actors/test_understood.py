@@ -84,3 +84,25 @@ def test_any_order_never_raises_and_keeps_all_words(steps):
                 whole.pop(step.item_id, None)
     together = " ".join(entry.transcribed or "" for entry in entries)
     assert all(text in together for text in whole.values())
+
+
+def test_of_items_without_end_the_latest_are_known():
+    understood = Understood()
+    first = said(understood, 1.0)
+    understood.transcribed(CallerTranscribed("first", "a", is_whole=True))
+    second = said(understood, 2.0)
+    for number in range(64):
+        understood.transcribed(CallerTranscribed(f"{number}", f"item_{number}"))
+    assert second.transcribed == " ".join(map(str, range(64)))
+    assert first.transcribed == "first"
+    understood.transcribed(CallerTranscribed("again", "a", is_whole=True))  # an item that nobody remembers
+    assert first.transcribed == "first"
+    assert len(second.transcribed.split()) == 64
+
+
+def test_of_words_without_end_the_first_are_kept():
+    understood = Understood()
+    only = said(understood, 1.0)
+    for _ in range(3):
+        understood.transcribed(CallerTranscribed("x" * 9_000, "a"))
+    assert only.transcribed == "x" * 20_000
