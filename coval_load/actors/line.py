@@ -21,6 +21,11 @@ class Line(Protocol):
         """Whether this connection is about to end, has ended as the agent said it would, or is as old as it may get."""
         ...
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing can be said over this connection any more."""
+        ...
+
     def send(self, messages: Iterable[Outgoing]) -> None:
         """Send each of them."""
         ...
@@ -28,6 +33,6 @@ class Line(Protocol):
     async def renew(self, said: Sequence[Said]) -> None:
         """Go on over a new connection, in which `said` was said so far. Raises SimulationFailed.
 
-        Counted and timed. The old connection is closed once the new one is ready; what still comes over it is lost.
+        Counted and timed. The old connection is closed before; what still comes over it is lost.
         """
         ...

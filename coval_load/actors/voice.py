@@ -120,7 +120,7 @@ class VoiceConversation:
             line.send(line.dialect.go_on())
             taken = Taken(self._over_at, self._over_at, speaks=False)
         else:
-            await self._wait(self._due)
+            await self._wait(self._due, barge_in=barge_in)
             match turn.action:
                 case Say():
                     taken = await self._say(turn.action, barge_in=barge_in)
@@ -151,7 +151,7 @@ class VoiceConversation:
         start = due = self._due
         entry = Entry("user", press.digits, start, kind="dtmf")
         for number, digit in enumerate(press.digits):
-            await self._wait(due)
+            await self._wait(due, barge_in=barge_in)
             if barge_in and number == 0:
                 now = trio.current_time()
                 self._come_in(entry, now, now + DIGIT_GAP_S * (len(press.digits) - 1), barge_in=True)
@@ -179,14 +179,19 @@ class VoiceConversation:
         self._write_words()
         self._agent.caller_comes_in(first_at, last_at, barge_in=barge_in, entry=entry)
 
-    async def _wait(self, due: float) -> None:
+    async def _wait(self, due: float, *, barge_in: bool) -> None:
         simulation, line = self.simulation, self._line
         assert line is not None
+
+        def must_renew() -> bool:
+            # Whoever is to be interrupted still speaks over this connection.
+            return line.has_ended if barge_in else line.should_renew
+
         while True:
-            await simulation.bell.until(lambda: simulation.loss is not None or line.should_renew, due)
+            await simulation.bell.until(lambda: simulation.loss is not None or must_renew(), due)
             if simulation.loss is not None:
                 raise simulation.loss.failure
-            if not line.should_renew:
+            if not must_renew():
                 return
             await self._renew(line)
 

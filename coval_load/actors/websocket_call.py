@@ -22,6 +22,9 @@ from coval_load.engine.link import Link
 from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
 from coval_load.engine.wire import Socket
 
+_MOST_GOODBYE_S = 1.0
+"""For which a conversation that goes on waits for the end of its connection so far."""
+
 
 class Format(Protocol):
     """What the call needs of a `VoiceFormat` or `ChatFormat`."""
@@ -152,6 +155,12 @@ class WebSocketCall:
             self.most_session_s is not None and trio.current_time() - session.upgraded_at > self.most_session_s
         )
 
+    @property
+    def has_ended(self) -> bool:
+        """See `Line`."""
+        assert self._session is not None
+        return self._session.loss is not None
+
     def send(self, messages: Iterable[Outgoing]) -> None:
         """See `Line`."""
         assert self._session is not None
@@ -168,10 +177,10 @@ class WebSocketCall:
         simulation.tell("renewing the connection", why)
         self._let_go_of_others()
         old.retire()
-        old.link.say_goodbye()  # some agents refuse to go on with a session whose connection is still open
+        old.link.say_goodbye()
         self._others.append(old)
         try:
-            new = await self._reopen(old.dialect.renewed(said))
+            new = await self._reopen(old, old.dialect.renewed(said))
             if new.loss is not None:
                 raise new.loss.failure
         except SimulationFailed as error:
@@ -183,11 +192,19 @@ class WebSocketCall:
         simulation.account.count(metrics.RENEWALS)
         simulation.tell("the conversation goes on over a new connection", f"{took_s:.3f} s later")
 
-    async def _reopen(self, dialect: Dialect) -> WebSocketSession:
+    async def _reopen(self, old: WebSocketSession, dialect: Dialect) -> WebSocketSession:
+        goodbye_until = trio.current_time() + _MOST_GOODBYE_S
         set_up = self.connector.set_up
         url = None if set_up is None else await self._ask_until_reached(set_up, None)
         session = self._session_with(dialect)
         wire, protocol = await self._dial_until_reached(url, None)
+        try:
+            # Some agents refuse to go on with a session whose connection is still open.
+            with trio.CancelScope(deadline=goodbye_until):
+                await old.link.close()
+        except BaseException:
+            wire.close()
+            raise
         self._others.append(session)  # whatever happens meanwhile, its socket gets closed
         session.start(wire, protocol)
         await session.be_ready()

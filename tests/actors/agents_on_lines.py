@@ -90,7 +90,7 @@ class AgentEnd:
         for chunk in self.protocol.data_to_send():
             if chunk:
                 self.socket.sendall(chunk)
-        if self.link.fileno() != -1:
+        if self.link is not None and self.link.fileno() != -1:
             self.link.readable(trio.current_time())
 
     def got(self, opcode=Opcode.TEXT):
@@ -115,17 +115,18 @@ class AgentEnd:
 
 @attrs.define(eq=False)
 class Agents:
-    """Dialler and reactor in one. The dial of each connection takes a second, and ends as the next of `behaviours`
+    """Dialler and reactor in one. The dial of each connection takes `dial_s`, and ends as the next of `behaviours`
     says: a SimulationFailed is raised, a function is started with the agent's end of the connection."""
 
     behaviours: list
+    dial_s: float = 1.0
     nursery: object = None
     dialled: list = attrs.field(factory=list)
     ends: list = attrs.field(factory=list)
 
     async def dial(self, url, headers):
         self.dialled.append(trio.current_time())
-        await trio.sleep(1)
+        await trio.sleep(self.dial_s)
         behaviour = self.behaviours.pop(0)
         if isinstance(behaviour, SimulationFailed):
             raise behaviour
@@ -139,6 +140,7 @@ class Agents:
 
     def watch(self, link):
         self.ends[-1].link = link
+        link.readable(trio.current_time())  # what came with the upgrade
 
     def forget(self, link):
         pass
@@ -220,9 +222,9 @@ async def renew(conversation, line):
     await line.renew(SAID)
 
 
-def hold(script, *behaviours, most_session_s=None, handshake=READY, redialling=None, cut_at=None):
+def hold(script, *behaviours, most_session_s=None, handshake=READY, redialling=None, cut_at=None, dial_s=1.0):
     """Hold a conversation with an agent whose connections behave like this, one after the other."""
-    agents = Agents(list(behaviours))
+    agents = Agents(list(behaviours), dial_s)
     conversation = Conversation(script, agents)
     results = Results()
     services = Services(agents, None, Keepalive(), results, Timeouts(), 0.0, None)

@@ -78,6 +78,30 @@ def test_one_that_ends_while_it_is_renewed_is_no_loss(ends):
     assert held.counters[metrics.RENEWALS] == 1
 
 
+@pytest.mark.parametrize(("hangs_up_after_s", "opens_after_s"), [(0.1, 0.25), (0.5, 0.5), (100, 1)])
+def test_the_new_one_opens_when_the_old_one_is_over_unless_that_takes_long(hangs_up_after_s, opens_after_s):
+    begun = []
+
+    async def hangs_up(end):
+        await ready(end)
+        await trio.sleep(hangs_up_after_s)
+        assert end.was_told_goodbye
+        end.drop()
+
+    async def eager(end):
+        while not end.got():
+            await trio.sleep(0.01)
+        begun.append(trio.current_time())
+        await ready(end)
+
+    async def script(conversation, line):
+        begun.append(trio.current_time())
+        await line.renew(SAID)
+
+    completed(script, hangs_up, eager, dial_s=0.25)
+    assert begun[1] - begun[0] == pytest.approx(opens_after_s, abs=0.02)
+
+
 def test_only_the_connection_in_use_is_pinged():
     async def script(conversation, line):
         await line.renew(SAID)

@@ -256,6 +256,26 @@ async def test_gemini_is_going_away(virtual_time, talk, tone_of):
     assert said[0] != said[1]
 
 
+@both
+@pytest.mark.parametrize("mode", ["burst", "paced"])
+async def test_no_connection_is_renewed_over_which_the_agent_is_to_be_interrupted(
+    virtual_time, talk, tone_of, model_type, mode
+):
+    turns = tone_of(1.0), tone_of(1.0, barge_in={"after": "1s"}), tone_of(0.5)
+    agent, metadata = ["--reply-seconds=6", f"--mode={mode}"], {}
+    if model_type == OPENAI_REALTIME:
+        metadata = {"renew_after_seconds": 2}
+    else:
+        agent.append("--go-away-after=2s")
+    ran, agent = await talk(model_type, *turns, agent=agent, metadata=metadata)
+    assert ran.error is None
+    assert ran.summary["counters"]["renewals"] == 1
+    assert [turn["transcribed"].strip(".")[-6:] for turn in ran.turns("user")] == ["turn 1", "turn 2", "turn 3"]
+    assert ran.of_metric("barge_in_stop_latency") == [pytest.approx(0, abs=0.1)]
+    assert ran.of_metric("interrupt_detected_time") == [pytest.approx(0, abs=0.1)]
+    assert len(agent.stamped("barge_in_heard")) == 1
+
+
 async def test_a_session_that_the_api_ends_is_renewed(virtual_time, talk, tone_of):
     turns = [tone_of(0.5)] * 4
     ran, agent = await talk(OPENAI_REALTIME, *turns, agent=["--session-limit=7s"], persona={"wait_seconds": 3})
