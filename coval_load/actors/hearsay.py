@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from coval_load.codecs.dialects.json_messages import cut
 from coval_load.codecs.events import AgentComplained, AgentEventReceived, MessageIgnored
 from coval_load.engine import metrics
 from coval_load.engine.plain_json import dump_json
@@ -52,7 +53,7 @@ class Hearsay:
     def complained(self, event: AgentComplained, at: float) -> None:
         """Count an error that the agent reported, and keep it as an event of type `error`."""
         self.account.count(metrics.AGENT_COMPLAINTS)
-        self._complaint = event.reason[:_MOST_REASON]
+        self._complaint = cut(event.reason, _MOST_REASON)
         self.captured(AgentEventReceived("error", None, {"reason": self._complaint}), at)
 
     def answered(self) -> None:

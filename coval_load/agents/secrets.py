@@ -23,9 +23,11 @@ _SHORTEST_EXCERPT = 80
 """A shorter text was not cut: it may well begin a secret, as an agent's name does a token with it in it."""
 
 _HEADERS = ("custom_headers", "http_headers")
+_OF_FUNCTIONS = ("functionDeclarations", "function_declarations", "parameters")
 _AUTHORIZATIONS = ("authorization_header", "authentication_token")
 _SECRET_ENDINGS = (
-    "apikey", "clientsecret", "accesstoken", "refreshtoken", "authtoken", "authenticationtoken", "password"
+    "apikey", "apikeystring", "clientsecret", "accesstoken", "refreshtoken", "authtoken", "authenticationtoken",
+    "password",
 )  # fmt: skip
 _PLACEHOLDER = re.compile(r"\{\{([^{}]*)\}\}")
 _UNQUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|(\{\{[^{}"\\]*\}\})', re.DOTALL)
@@ -54,16 +56,18 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        return self._without_cut(self._pattern.sub(MASK, text)) if self._pattern else text
+        if self._pattern is None:
+            return text
+        return self._without_cut(self._pattern.sub(MASK, text), is_excerpt=len(text) >= _SHORTEST_EXCERPT)
 
-    def _without_cut(self, text: str) -> str:
+    def _without_cut(self, text: str, *, is_excerpt: bool) -> str:
         if self._heads is None:
             return text
         parts, done = [], 0
         for head in self._heads.finditer(text):
             start = head.start()
             ends = [_alike(form, text, start) for form in self._cuttable if form.startswith(head[0])]
-            if start >= done and _is_cut(text, max(ends)):
+            if start >= done and _is_cut(text, max(ends), is_excerpt):
                 parts += [text[done:start], MASK]
                 done = max(ends)
         return "".join(parts) + text[done:]
@@ -92,9 +96,9 @@ def _alike(form: str, text: str, start: int) -> int:
     )
 
 
-def _is_cut(text: str, end: int) -> bool:
+def _is_cut(text: str, end: int, is_excerpt: bool) -> bool:
     """Whether an excerpt seems to end there: an ellipsis, a quote, a bracket, half a character or nothing follows."""
-    return text[end] in _AFTER_A_CUT if end < len(text) else end >= _SHORTEST_EXCERPT
+    return text[end] in _AFTER_A_CUT if end < len(text) else is_excerpt
 
 
 def _forms(secret: str) -> set[str]:
@@ -144,6 +148,20 @@ def filled_secrets(
 def _header_values(options: Mapping[str, Any]) -> Iterator[str]:
     for key in _HEADERS:
         yield from (options.get(key) or {}).values()
+    yield from _tool_credentials(options.get("tools") or ())
+
+
+def _tool_credentials(tools: Any) -> Iterator[str]:
+    """What a realtime API is given to reach other servers with, as in a tool of type `mcp`."""
+    if isinstance(tools, list | tuple):
+        for tool in tools:
+            yield from _tool_credentials(tool)
+    elif isinstance(tools, Mapping):
+        for key, child in tools.items():
+            if key in ("authorization", "headers"):
+                yield from _texts(child)
+            elif key not in _OF_FUNCTIONS:
+                yield from _tool_credentials(child)
 
 
 def _templates(options: Mapping[str, Any]) -> Iterator[Any]:

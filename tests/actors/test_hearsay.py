@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.actors.hearsay import Hearsay
-from coval_load.codecs.events import AgentEventReceived, MessageIgnored
+from coval_load.codecs.events import AgentComplained, AgentEventReceived, MessageIgnored
 from coval_load.engine import metrics
 from coval_load.engine.labels import Labels
 from coval_load.engine.results import Results
@@ -83,3 +83,11 @@ def test_what_was_ignored_before_a_reply_explains_no_later_silence():
     hearsay.answered()
     assert hearsay.explain() == ""
     assert hearsay.account.tallies[0].counts[metrics.MESSAGES_IGNORED] == 1
+
+
+def test_a_complaint_that_is_cut_says_so():
+    """A secret that the cut goes through is known by what follows it."""
+    hearsay = Hearsay(Results().account(Labels()))
+    hearsay.complained(AgentComplained("x" * 301), 0.0)
+    hearsay.ignored(MessageIgnored("why"))
+    assert "x" * 299 + "…; 1 other message" in hearsay.explain()

@@ -256,6 +256,7 @@ def test_places_are_masked_where_they_stand():
         ("code 4000 (sesame-open)", "code 4000 (***)"),
         ("x" * 80 + " sesame-o", "x" * 80 + " ***"),
         ("sesame-open-now and 'sesame-open'", "*** and '***'"),
+        ("x" * 60 + " sesame-open-now other-s", "x" * 60 + " *** ***"),
         ("'sesam'", "'sesam'"),
         ("sesame-o", "sesame-o"),
         ("sesame-oil is a secret's name", "sesame-oil is a secret's name"),
@@ -268,3 +269,40 @@ def test_what_is_left_of_a_secret_that_was_cut_short_is_hidden_too(text, shown):
 def test_a_secret_is_found_as_repr_shows_it():
     secret = "it's \\ so"
     assert Redactor({secret}).text(repr(f'"{secret}"')) == "'\"***\"'"
+
+
+SCHEMA = {"properties": {"headers": {"type": "object"}, "authorization": {"type": "string"}}}
+MCP = {"type": "mcp", "server_label": "x", "authorization": "mcp-sesame", "headers": {"X-Custom": "header-sesame"}}
+SERVER = {"streamableHttpTransport": {"headers": {"Authorization": "mcp-sesame", "X-Custom": "header-sesame"}}}
+KEYED = {"authConfig": {"apiKeyConfig": {"apiKeyString": "mcp-sesame"}}, "password": "header-sesame"}
+
+
+@pytest.mark.parametrize(
+    ("api", "tool", "function"),
+    [
+        ("openai", MCP, {"type": "function", "name": "f", "parameters": SCHEMA}),
+        ("gemini", {"mcpServers": [SERVER]}, {"functionDeclarations": [{"name": "f", "parameters": SCHEMA}]}),
+        ("gemini", {"retrieval": KEYED}, {"function_declarations": [{"name": "f", "parameters": SCHEMA}]}),
+    ],
+)
+def test_what_tools_reach_other_servers_with_is_a_secret(api, tool, function):
+    body = {
+        "display_name": "x",
+        "model_type": f"MODEL_TYPE_{api.upper()}_REALTIME",
+        "metadata": {f"{api}_realtime_api_key": "key-sesame", "tools": [tool, function]},
+    }
+    loaded = load_agent(body, options=OPTIONS, targets=Targets(), environ={})
+    assert secrets_of(loaded) == {"key-sesame", "mcp-sesame", "header-sesame"}
+    assert "sesame" not in json.dumps(masked(loaded))
+    assert masked(loaded)["metadata"]["tools"][1] == function
+
+
+def test_a_placeholder_in_what_tools_reach_other_servers_with_is_filled_with_a_secret():
+    tools = [{"type": "mcp", "authorization": "{{test_case.token}}"}]
+    body = {
+        "display_name": "x",
+        "model_type": "MODEL_TYPE_OPENAI_REALTIME",
+        "metadata": {"openai_realtime_api_key": "key-sesame", "tools": tools},
+    }
+    loaded = load_agent(body, options=OPTIONS, targets=Targets(), environ={})
+    assert set(filled_secrets(loaded, [{"token": "case-sesame", "name": "Ada"}])) == {"case-sesame"}

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from coval_load.codecs.encoding import as_text
-from coval_load.codecs.events import AgentEventReceived, ReadyReceived
+from coval_load.codecs.events import AgentEventReceived, ReadyReceived, Violation
 from coval_load.codecs.paths import NOT_THERE, Path
 
 MOST_QUOTED = 80
@@ -26,6 +26,15 @@ def parse(payload: bytes) -> Any:
         # orjson's own words may quote nothing of the message, but are not bounded by contract.
         came = quoted(payload[: 4 * MOST_QUOTED].decode(errors="replace"))
         raise NotJson(f"Invalid JSON in response: {clipped(error.msg)}; got {came}") from error
+
+
+def no_json(payload: bytes) -> Violation:
+    """What is to be said of a message that was found to be no JSON."""
+    try:
+        parse(payload)
+    except NotJson as error:
+        return Violation(str(error))
+    return Violation("Invalid JSON in response")
 
 
 def type_of(message: Any, path: Path) -> str | None:
@@ -91,4 +100,9 @@ def quoted(text: str) -> str:
 
 def clipped(text: str) -> str:
     """`text`, cut to a bounded length."""
-    return text if len(text) <= MOST_QUOTED else text[: MOST_QUOTED - 1] + _ELLIPSIS
+    return cut(text, MOST_QUOTED)
+
+
+def cut(text: str, most: int) -> str:
+    """`text` of at most so many characters. Where it is cut it says so: what is left of a secret is known by that."""
+    return text if len(text) <= most else text[: most - 1] + _ELLIPSIS

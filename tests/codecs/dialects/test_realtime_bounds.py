@@ -81,3 +81,10 @@ def test_calls_are_not_kept_whole():
 def test_the_cause_of_an_error_is_looked_for_at_its_beginning():
     assert failed({"message": "quota"}).cause == "rate_limit"
     assert failed({"message": "x" * 20_000 + " quota"}).cause == "agent"
+
+
+def test_a_text_that_is_cut_says_so():
+    """A secret that the cut goes through is known by what follows it."""
+    error = {"status": "s" * 501, "code": 13, "message": "m" * 501}
+    (found,) = read(GEMINI.open({}), error=error)
+    assert found.reason == f"{'s' * 499}… 13: {'m' * 499}…"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import attrs
 
 from coval_load.codecs.dialects.gemini_realtime.fields import count_in, field_of, objects_in, text_in
-from coval_load.codecs.dialects.json_messages import value_text
+from coval_load.codecs.dialects.json_messages import cut, value_text
 from coval_load.codecs.events import UsageReceived
 
 MOST_SAID = 500
@@ -40,7 +40,7 @@ class ReportedError:
 def read_error(error: dict[str, Any]) -> ReportedError:
     """A `google.rpc.Status` as JSON: `code`, `message`, `status`."""
     words = [value_text(field_of(error, name)) or "" for name in ("status", "code", "message")]
-    status, code, message = (word[:MOST_SAID] for word in words)
+    status, code, message = (cut(word, MOST_SAID) for word in words)
     what = " ".join(filter(None, (status, code)))
     return ReportedError(
         ": ".join(filter(None, (what, message))) or "an error without a message",
