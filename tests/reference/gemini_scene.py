@@ -5,11 +5,10 @@ import json
 
 import trio
 import trio_websocket
-from reference_callers import options_for, tone
+from reference_callers import KeptStamps, options_for, tone
 
 from coval_load.reference.line import Line
 from coval_load.reference.realtime.gemini import GeminiAgent
-from coval_load.reference.stamps import Stamps
 
 FRAME_S = 0.02
 KEY = {"x-goog-api-key": "reference-key"}
@@ -17,21 +16,6 @@ SETUP = {"model": "models/gemini-live", "sessionResumption": {}}
 WHOLE_TURN = ["audio", "generationComplete", "turnComplete", "usageMetadata", "sessionResumptionUpdate"]
 CUT_TURN = ["interrupted", "turnComplete", "usageMetadata", "sessionResumptionUpdate"]
 SILENCE = bytes(len(tone(1.0)))
-
-
-class KeptStamps(Stamps):
-    def __init__(self):
-        super().__init__(None)
-        self.all = []
-
-    def add(self, what, at=None, **more):
-        self.all.append({"what": what, "at": trio.current_time() if at is None else at, **more})
-
-    def of(self, what):
-        return [stamp for stamp in self.all if stamp["what"] == what]
-
-    def times(self, what):
-        return [stamp["at"] for stamp in self.of(what)]
 
 
 class Wire:

@@ -6,11 +6,10 @@ import pybase64
 import pytest
 import trio
 import trio_websocket
-from reference_callers import options_for, tone
+from reference_callers import KeptStamps, options_for, tone
 
 from coval_load.reference.contradictions import contradictions
 from coval_load.reference.line import Line
-from coval_load.reference.stamps import Stamps
 
 FRAME_S = 0.02
 
@@ -96,18 +95,6 @@ class Wire:
         for at in range(0, len(audio), step):
             self.say(wrap(pybase64.b64encode(audio[at : at + step]).decode()))
             await trio.sleep(FRAME_S)
-
-
-class KeptStamps(Stamps):
-    def __init__(self):
-        super().__init__(None)
-        self.all = []
-
-    def add(self, what, at=None, **more):
-        self.all.append({"what": what, "at": trio.current_time() if at is None else at, **more})
-
-    def of(self, what):
-        return [stamp for stamp in self.all if stamp["what"] == what]
 
 
 class Scene:

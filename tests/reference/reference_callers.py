@@ -16,6 +16,7 @@ from websockets.uri import parse_uri
 
 from coval_load.reference.command import read_options, reference_agent
 from coval_load.reference.process import ReferenceProcess
+from coval_load.reference.stamps import Stamps
 
 PATIENCE_S = 20
 CHAT = "--model-type=MODEL_TYPE_CHAT_WEBSOCKET"
@@ -31,6 +32,26 @@ def options_for(*arguments):
     """What these command-line arguments mean."""
     context = reference_agent.make_context("reference-agent", list(arguments))
     return read_options(context.params)
+
+
+class KeptStamps(Stamps):
+    """Keeps what is stamped, with its time of the Trio clock."""
+
+    def __init__(self):
+        super().__init__(None)
+        self.all = []
+
+    def add(self, what, at=None, **more):
+        self.all.append({"what": what, "at": trio.current_time() if at is None else at, **more})
+
+    def of(self, what):
+        return [stamp for stamp in self.all if stamp["what"] == what]
+
+    def times(self, what):
+        return [stamp["at"] for stamp in self.of(what)]
+
+    def story(self):
+        return [(stamp["what"], stamp["turn"]) for stamp in self.all]
 
 
 class Refused(Exception):

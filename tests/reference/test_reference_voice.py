@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import trio
 import trio_websocket
-from reference_callers import options_for, tone
+from reference_callers import KeptStamps, options_for, tone
 
 from coval_load.reference.line import Line
-from coval_load.reference.stamps import Stamps
 from coval_load.reference.voice import VoiceAgent
 
 FRAME_S = 0.02
@@ -49,21 +48,6 @@ class Wire:
     def audio(self):
         """When each audio message left, and what was in it."""
         return [(at, m) for at, m in self.sent if isinstance(m, bytes) or "audio_chunk" in m]
-
-
-class KeptStamps(Stamps):
-    def __init__(self):
-        super().__init__(None)
-        self.all = []
-
-    def add(self, what, at=None, **more):
-        self.all.append({"what": what, "at": trio.current_time() if at is None else at, **more})
-
-    def times(self, what):
-        return [stamp["at"] for stamp in self.all if stamp["what"] == what]
-
-    def story(self):
-        return [(stamp["what"], stamp["turn"]) for stamp in self.all]
 
 
 class Scene:

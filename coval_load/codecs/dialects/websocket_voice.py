@@ -12,10 +12,9 @@ from coval_load.codecs.audio import g711
 from coval_load.codecs.audio.streams import ENCODINGS, AudioStream, Encoding, open_stream
 from coval_load.codecs.dialects.interface import Handshaking, Outgoing, VoiceDialect, VoiceFormat
 from coval_load.codecs.dialects.json_messages import (
-    NotJson,
     kind_of,
+    no_json,
     not_a,
-    parse,
     quoted,
     read_event,
     read_ready,
@@ -230,7 +229,7 @@ class WebSocketVoice(VoiceDialect):
         try:
             message = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            return (_not_json(payload),)
+            return (no_json(payload),)
         if type(message) is dict and message.get(self._type_key) == self._plain_audio_type:
             return self._read_audio(message)
         return self._read(message)
@@ -283,11 +282,3 @@ def _streams(voice: WebSocketVoiceFormat) -> tuple[AudioStream, AudioStream]:
     if voice.audio_encoding == "pcm":
         return binary, open_stream("pcm", voice.receive_audio_channels, rate_hz)
     return binary, binary
-
-
-def _not_json(payload: bytes) -> Violation:
-    try:
-        parse(payload)
-    except NotJson as error:
-        return Violation(str(error))
-    return Violation("Invalid JSON in response")

@@ -1,7 +1,15 @@
-"""Server events of OpenAI's Realtime API, whole, as the official client's types have them."""
+"""Server events of OpenAI's Realtime API, whole, as the official client's types have them, and what decodes them."""
 
 import base64
 import json
+
+import attrs
+
+from coval_load.codecs.dialects.openai_realtime.format import OpenAIRealtimeFormat
+from coval_load.codecs.events import ReadyReceived
+
+VAD = OpenAIRealtimeFormat()
+MANUAL = attrs.evolve(VAD, turn_detection="none")
 
 
 def event(event_type, **members):
@@ -147,3 +155,17 @@ QUIET = [
     event("response.mcp_call.in_progress", item_id="item_3", output_index=0),
     event("response.mcp_call.completed", item_id="item_3", output_index=0),
 ]
+
+
+def reported(words, note):
+    return f"the agent reported an error: {words} ({note})"
+
+
+def decoded(dialect, *said):
+    return [found for message in said for found in dialect.decode(text_of(message).encode(), True)]
+
+
+def opened(voice=VAD):
+    dialect = voice.open({})
+    assert decoded(dialect, session()) == [ReadyReceived("sess_1")]
+    return dialect

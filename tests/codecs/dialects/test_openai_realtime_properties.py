@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_realtime_events import (
     LIMITS,
+    MANUAL,
     QUIET,
     USAGE,
+    VAD,
     arguments,
     audio,
     call,
@@ -28,7 +30,6 @@ from openai_realtime_events import (
     text_of,
 )
 
-from coval_load.codecs.dialects.openai_realtime.format import OpenAIRealtimeFormat
 from coval_load.codecs.events import (
     AudioReceived,
     Event,
@@ -45,8 +46,6 @@ from coval_load.codecs.events import (
     Violation,
 )
 
-VAD = OpenAIRealtimeFormat()
-MANUAL = attrs.evolve(VAD, turn_detection="none")
 OF_A_REPLY = (AudioReceived, SpeechTranscribed, TextChunkReceived, ToolCallReceived, UsageReceived)
 
 ids = st.sampled_from(["r1", "r2"])

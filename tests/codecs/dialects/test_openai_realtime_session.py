@@ -7,7 +7,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai_realtime_events import audio, created, done, session, speech_started, text_of
+from openai_realtime_events import MANUAL, VAD, audio, created, done, session, speech_started, text_of
 
 from coval_load.agents.options.openai_realtime import OpenAIRealtimeOptions
 from coval_load.codecs.audio import g711
@@ -17,8 +17,6 @@ from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.templates import TemplateError
 from coval_load.testing import check_dialect
 
-VAD = OpenAIRealtimeFormat()
-MANUAL = attrs.evolve(VAD, turn_detection="none")
 SECOND = bytes(48_000)
 CREATE = {"type": "response.create"}
 TOOL = {"type": "function", "name": "look_up", "description": "for {{agent.team}}", "parameters": {"type": "object"}}

@@ -19,7 +19,7 @@ from coval_load.codecs.dialects.gemini_realtime.reply_audio import ReplyAudio, r
 from coval_load.codecs.dialects.gemini_realtime.reports import read_close, read_error, read_time_left, read_usage
 from coval_load.codecs.dialects.gemini_realtime.turns import Turns
 from coval_load.codecs.dialects.interface import Outgoing, Said, VoiceDialect
-from coval_load.codecs.dialects.json_messages import NotJson, clipped, kind_of, parse
+from coval_load.codecs.dialects.json_messages import clipped, cut, kind_of, no_json
 from coval_load.codecs.dialects.tool_results import ToolResult
 from coval_load.codecs.encoding import encode_json
 from coval_load.codecs.events import (
@@ -156,7 +156,7 @@ class GeminiRealtime(VoiceDialect):
         try:
             message = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            return (_not_json(payload),)
+            return (no_json(payload),)
         if self._audio.mime_type:
             # What nearly every message is: one piece of audio, of the same type as the one before.
             try:
@@ -266,7 +266,7 @@ class GeminiRealtime(VoiceDialect):
             self._end(self._turns.generation_complete(), events)
         if is_set(content, "turnComplete"):
             reason = field_of(content, "turnCompleteReason")
-            self._end(self._turns.turn_complete(reason[:_LONGEST_ID] if isinstance(reason, str) else ""), events)
+            self._end(self._turns.turn_complete(cut(reason, _LONGEST_ID) if isinstance(reason, str) else ""), events)
 
     def _end(self, ended: list[Event], events: list[Event]) -> None:
         if ended:
@@ -323,11 +323,3 @@ def _tool_call(call: dict[str, Any]) -> ToolCallReceived:
     except ValueError as error:
         raise Misshapen(f"expected JSON in args of {name[:_LONGEST_ID]!r}; got it {error}") from error
     return ToolCallReceived(text_in(call, "id"), name, arguments)
-
-
-def _not_json(payload: bytes) -> Violation:
-    try:
-        parse(payload)
-    except NotJson as error:
-        return Violation(str(error))
-    return Violation("Invalid JSON in response")

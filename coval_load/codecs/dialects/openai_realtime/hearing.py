@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 import pybase64
 
-from coval_load.codecs.dialects.json_messages import NotJson, kind_of, parse, quoted
+from coval_load.codecs.dialects.json_messages import kind_of, no_json, quoted
 from coval_load.codecs.dialects.openai_realtime import reading
 from coval_load.codecs.dialects.openai_realtime.errors import read_error, words_of
 from coval_load.codecs.dialects.openai_realtime.playback import Item, Playback
@@ -68,7 +68,7 @@ class Hearing:
         try:
             message = orjson.loads(payload)
         except orjson.JSONDecodeError:
-            return (_not_json(payload),)
+            return (no_json(payload),)
         if type(message) is not dict:
             return (MessageIgnored(f"expected an object with a type; got {kind_of(message)}"),)
         message_type = message.get("type")
@@ -207,14 +207,6 @@ _WITHOUT_MEANING = frozenset(
         "mcp_list_tools.completed",
     }
 )
-
-
-def _not_json(payload: bytes) -> Violation:
-    try:
-        parse(payload)
-    except NotJson as error:
-        return Violation(str(error))
-    return Violation("Invalid JSON in response")
 
 
 def _not_audio(delta: Any) -> Violation:
