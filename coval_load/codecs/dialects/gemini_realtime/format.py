@@ -97,7 +97,7 @@ class GeminiRealtimeFormat(VoiceFormat):
 
     def _setup(self, values: Mapping[str, Any]) -> dict[str, Any]:
         model, tools = self.gemini_realtime_model, self._tools.fill(values)
-        fields = {
+        fields: dict[str, Any] = {
             "model": model if "/" in model else f"models/{model}",
             "generationConfig": self._generation,
             "systemInstruction": self._instruction(values),
