@@ -146,9 +146,16 @@ class AgentReplies:
         for place, replies in said.items():
             _write(turns[place], replies)
 
-    def forget_written(self) -> None:
-        """Let go of replies whose words were put where they belong: all that are over, but for the latest."""
-        self._kept = [reply for reply in self._kept[:-1] if reply.ended is None] + self._kept[-1:]
+    def forget_written(self, since: float) -> None:
+        """Let go of replies whose words were put where they belong: those that are over, and were heard before `since`.
+
+        That is when the last turn began that words may still be put into: what plays then is part of it.
+        """
+        first = len(self._kept) - 1
+        for number, reply in enumerate(self._kept):
+            if reply.heard_from is not None and reply.heard_from <= since:
+                first = number
+        self._kept = [reply for number, reply in enumerate(self._kept) if number >= first or reply.ended is None]
 
 
 def _overlap(turn: Entry, reply: AgentReply, until: float | None, now: float) -> bool:

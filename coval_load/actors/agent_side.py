@@ -1,5 +1,7 @@
 """All that comes from the agent in a spoken conversation: its sound, and what its protocol says beside it."""
 
+from collections import deque
+
 import attrs
 
 from coval_load.actors.agent_replies import AgentReplies
@@ -41,6 +43,8 @@ _COUNTED = {
     "failed": metrics.REPLIES_FAILED,
 }
 
+_MOST_STOPS = 64
+
 
 def _gap(persona: Persona) -> float:
     """Pauses longer than this within one message are told apart: somewhat below the silences that mean something."""
@@ -49,10 +53,7 @@ def _gap(persona: Persona) -> float:
 
 @attrs.define(eq=False)
 class AgentSide:
-    """What arrives is taken in synchronously; `line` is there once the conversation is held.
-
-    `stopped_at` is when the agent last said that the caller's speech is over.
-    """
+    """What arrives is taken in synchronously; `line` is there once the conversation is held."""
 
     simulation: Simulation
     form: VoiceFormat
@@ -65,8 +66,8 @@ class AgentSide:
     understood: Understood = attrs.field(factory=Understood, init=False)
     pace: PaceNotes = attrs.field(init=False)
     tools: ToolAnswers = attrs.field(init=False)
-    stopped_at: float | None = attrs.field(default=None, init=False)
     _playout: PlayoutClock = attrs.field(init=False)
+    _stops: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_STOPS), init=False)
     _audio_is_due: bool = attrs.field(default=False, init=False)
     _calls: list[ToolCallReceived] = attrs.field(factory=list, init=False)
     _tool_rounds: int = attrs.field(default=0, init=False)
@@ -90,6 +91,10 @@ class AgentSide:
         self._playout = PlayoutClock(rate_hz, self.form.is_paced)
         self.pace = PaceNotes(self.form)
         self.tools = ToolAnswers(simulation, self.case)
+
+    def stopped_before(self, at: float) -> float | None:
+        """When the agent last said, until `at`, that the caller's speech is over; None if it did not in this turn."""
+        return next((stopped_at for stopped_at in reversed(self._stops) if stopped_at <= at), None)
 
     def hear(self, pcm: bytes, at: float) -> None:
         """Audio arrived: the hot path."""
@@ -128,7 +133,7 @@ class AgentSide:
                 self.understood.named(item_id)
                 self.simulation.tell("the agent hears the caller")
             case CallerSpeechStopped(item_id=item_id):
-                self.stopped_at = at
+                self._stops.append(at)
                 self.understood.named(item_id)
                 self.simulation.tell("the agent takes the caller's speech for over")
             case CallerTranscribed():
@@ -199,6 +204,7 @@ class AgentSide:
         self.replies.caller_began()
         self.listener.told()
         self.understood.caller_said(entry)
+        self._stops.clear()
         self._barged_in_at = first_at if barge_in else None
         self._detected_at, self._stray_s, self._tool_rounds = None, 0.0, 0
         if self.form.caller_clears_playback and self.line is not None:

@@ -205,6 +205,12 @@ class Listener:
         now = trio.current_time()
         return [self._snapshot(it) for it in self._heard().utterances(now) if it.onset_at <= now]
 
+    def arrived_at(self, utterance: Utterance, anchor: float) -> float:
+        """When the first audio after `anchor` came, audible or not, of a turn that begins with `utterance`."""
+        first_arrival = self._playout.first_arrival(anchor, utterance.messages_cleared)
+        arrivals = [utterance.arrived_at, utterance.onset_at]
+        return max(anchor, min(arrivals if first_arrival is None else [*arrivals, first_arrival]))
+
     def barge_in_stop_latency(self) -> float | None:
         """From the caller's onset over the agent to the agent's last sample, at least 0; None if it was silent."""
         speech, utterance = self._floor.latest_caller_speech, self.interrupted()
@@ -346,9 +352,7 @@ class Listener:
             raise loss.failure
 
     def _report(self, turn: Utterance, over_at: float, anchor: float, early: bool) -> Reply:
-        first_arrival = self._playout.first_arrival(anchor, turn.messages_cleared)
-        arrivals = [turn.arrived_at, turn.onset_at, turn.onset_at if first_arrival is None else first_arrival]
-        arrived_at = max(anchor, min(arrivals))
+        arrived_at = self.arrived_at(turn, anchor)
         onset_at = max(anchor, turn.onset_at)
         answers = early or turn.onset_at >= anchor
         reply = Reply(

@@ -42,6 +42,10 @@ class Entry:
         """Whether it is words of one of the two, spoken or written."""
         return self.kind in ("speech", "text") and self.role != "tool"
 
+    def holds(self, at: float) -> bool:
+        """Whether it began then, or went on."""
+        return self.start <= at <= (self.start if self.end is None else self.end)
+
     def row(self, origin: float) -> dict[str, Any]:
         """As in `simulations.jsonl`: times since `origin`, the start of the run."""
         row: dict[str, Any] = {"role": self.role, "content": self.content, "start": self.start - origin}

@@ -1,6 +1,7 @@
 """A spoken conversation: the caller is a live microphone, the agent is heard on a playout clock."""
 
 from itertools import pairwise
+from math import inf
 
 import attrs
 import trio
@@ -99,7 +100,6 @@ class VoiceConversation:
                 await self._hear_onset(taken, following.barge_in_after_s)
             else:
                 await self._hear_reply(taken)
-        self._write_words()
 
     def _microphone(self, line: Line) -> Pacer:
         return Pacer(
@@ -259,18 +259,18 @@ class VoiceConversation:
         if taken.speaks and utterance.onset_at >= taken.anchor:
             latency = utterance.onset_at - taken.anchor
             self.simulation.measures.turn(entry.metrics, metrics.RESPONSE_LATENCY, latency, late=self._twin_late(taken))
-            self._measure_endpointing(entry, taken, utterance.arrived_at)
+            arrived_at = self._agent.listener.arrived_at(utterance, taken.anchor)
+            self._measure_endpointing(entry, taken, arrived_at)
         self._interrupted = entry
         self._due = utterance.onset_at + after_s
 
     def _measure_endpointing(self, entry: Entry, taken: Taken, audio_at: float) -> None:
-        stopped_at = self._agent.stopped_at
+        stopped_at = self._agent.stopped_before(audio_at)
         if stopped_at is None or stopped_at < taken.anchor:
             return
         measure = self.simulation.measures.turn
         measure(entry.metrics, metrics.ENDPOINTING_TIME, stopped_at - taken.anchor, late=self._twin_late(taken))
-        if audio_at >= stopped_at:
-            measure(entry.metrics, metrics.FIRST_AUDIO_TIME, audio_at - stopped_at)
+        measure(entry.metrics, metrics.FIRST_AUDIO_TIME, audio_at - stopped_at)
 
     @staticmethod
     def _twin_late(taken: Taken) -> float:
@@ -342,8 +342,8 @@ class VoiceConversation:
 
     def _write_words(self) -> None:
         self._agent.replies.put_words(self._unwritten, trio.current_time())
-        self._agent.replies.forget_written()
         del self._unwritten[:-1]
+        self._agent.replies.forget_written(self._unwritten[-1].start if self._unwritten else -inf)
 
     def _note_end(self) -> None:
         entry = self._interrupted
@@ -354,7 +354,7 @@ class VoiceConversation:
     def _note_unasked(self) -> None:
         """What the agent said that no turn waited for stands in the transcript too."""
         for utterance in self._agent.listener.heard():
-            if utterance.onset_at not in self._noted:
+            if not any(entry.holds(utterance.onset_at) for entry in self._noted.values()):
                 entry = self._entry(utterance.onset_at)
                 entry.end, entry.messages = utterance.last_audible_at, utterance.messages
                 entry.interrupted_caller = utterance.began_over_caller

@@ -146,8 +146,22 @@ def test_what_was_written_is_let_go():
     replies = AgentReplies()
     for number in range(1000):
         reply(replies, float(number), heard_from=float(number))
-        replies.forget_written()
+        replies.forget_written(float(number))
     assert len(replies._kept) <= 2
+
+
+def test_a_turn_of_several_replies_may_be_written_again():
+    replies = AgentReplies()
+    reply(replies, 1.0, heard_from=1.0, words="Before.")
+    reply(replies, 2.0, heard_from=2.0, words="Let me look.")
+    reply(replies, 3.0, heard_from=3.0, words="Shipped.")
+    only = turn(2.5, 5.0)  # silence comes before its words
+    for _ in range(2):
+        replies.put_words([only], 6.0)
+        replies.forget_written(only.start)
+    assert only.content == "Let me look. Shipped."
+    replies.forget_written(4.0)
+    assert len(replies._kept) == 1
 
 
 @given(st.lists(st.sampled_from(["start", "end", "cancel", "results", "caller", "wait", "audio", "renew", "clear"])))
