@@ -1,5 +1,6 @@
 """A conversation over a WebSocket: set-up over HTTP where asked for, dial, handshake, talk, close."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -22,6 +23,12 @@ from coval_load.engine.link import Link
 from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
 from coval_load.engine.wire import Socket
 
+_SOON_S = 0.5
+_MOST_IN_VAIN = 3
+_ALWAYS_GOING = (
+    f"expected a new connection to last; {_MOST_IN_VAIN} in a row were to be renewed within {_SOON_S:g} s: look at why "
+    "the agent is going to end them, or raise renew_after_seconds"
+)
 _MOST_GOODBYE_S = 1.0
 """For which a conversation that goes on waits for the end of its connection so far."""
 
@@ -56,6 +63,8 @@ class WebSocketCall:
     _conversation: Conversation | None = attrs.field(default=None, init=False)
     _session: WebSocketSession | None = attrs.field(default=None, init=False)
     _others: list[WebSocketSession] = attrs.field(factory=list, init=False)
+    _used_since: float = attrs.field(default=-math.inf, init=False)
+    _renewed_in_vain: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._limits = RateLimitNotes(self.simulation)
@@ -173,6 +182,10 @@ class WebSocketCall:
         if simulation.loss is not None:
             raise simulation.loss.failure
         began_at = trio.current_time()
+        was_in_vain = self.should_renew and began_at - self._used_since < _SOON_S
+        self._renewed_in_vain = self._renewed_in_vain + 1 if was_in_vain else 0
+        if self._renewed_in_vain >= _MOST_IN_VAIN:
+            raise SimulationFailed(ErrorKind.CONNECTION_CLOSED, _ALWAYS_GOING)
         why = "the agent is going to end it" if old.is_going else f"it is {began_at - old.upgraded_at:.0f} s old"
         simulation.tell("renewing the connection", why)
         self._let_go_of_others()
@@ -213,6 +226,7 @@ class WebSocketCall:
     def _switch(self, old: WebSocketSession, new: WebSocketSession) -> None:
         self._others.remove(new)
         self._session, self.dialect = new, new.dialect
+        self._used_since = trio.current_time()
         self.simulation.close_code = None  # that of the old one
 
     def _lost(self, session: WebSocketSession, loss: Loss) -> None:
