@@ -35,8 +35,9 @@ class Wrong:
         return attrs.evolve(self, path=Fault(self.path, "").under(prefix).path)
 
     def hidden(self) -> "Wrong":
-        """The same for a secret: what came is `***`."""
-        return attrs.evolve(self, got=self.got if self.got is Wrong.NOTHING else Wrong.HIDDEN)
+        """The same for a secret: what came is `***`, but for nothing and an empty text."""
+        has_none = self.got is Wrong.NOTHING or self.got == ""
+        return attrs.evolve(self, got=self.got if has_none else Wrong.HIDDEN)
 
     def fault(self, redact: Callable[[Any], Any]) -> Fault:
         """The message for people; `redact` is applied to what came."""
@@ -73,6 +74,11 @@ class Limit(Protocol):
 @attrs.frozen
 class Secret:
     """Never shown: a message about it says `got ***`."""
+
+
+@attrs.frozen
+class NoNull:
+    """`null` is not the default here but a fault: where people copy it from, it means something else."""
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ import difflib
 import enum
 import math
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
@@ -18,7 +18,7 @@ import cattrs
 
 from coval_load.faults import Fault, Faulty
 from coval_load.json_text import is_too_deep, too_deep_message
-from coval_load.limits import Limit, Reader, Secret, Tagged, Wrong, one_of, show, step
+from coval_load.limits import Limit, NoNull, Reader, Secret, Tagged, Wrong, one_of, show, step
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -74,7 +74,7 @@ def _class_hook(cls: Any) -> Hook:
         found = list(_unknown_keys(raw, fields))
         values: dict[str, Any] = {}
         for name, field in fields.items():
-            if raw.get(name) is None and field.default is not attrs.NOTHING:
+            if raw.get(name) is None and field.default is not attrs.NOTHING and not _refuses_null(field, raw):
                 continue
             if name not in raw:
                 found.append(Wrong(_describe(types_of[name]), Wrong.NOTHING, step(name)))
@@ -90,6 +90,10 @@ def _class_hook(cls: Any) -> Hook:
         return cls(**values)
 
     return structure_class
+
+
+def _refuses_null(field: "attrs.Attribute[Any]", raw: Mapping[str, Any]) -> bool:
+    return field.name in raw and any(isinstance(marker, NoNull) for marker in get_args(field.type)[1:])
 
 
 def _defaulted(
@@ -108,9 +112,14 @@ def _unknown_keys(raw: Mapping[Any, Any], known: Mapping[str, Any]) -> Iterator[
         if not isinstance(key, str):
             yield Wrong.of(Fault("", f"expected every key to be a string; got the key {show(key)}"))
         elif key not in known:
-            near = difflib.get_close_matches(key, known, n=2, cutoff=0.65)
+            near = difflib.get_close_matches(key, known, n=2, cutoff=0.65) or _ending_in(key, known)
             hint = f"did you mean {' or '.join(near)}?" if near else f"expected {one_of(known)}"
             yield Wrong.of(Fault(step(key), f"unknown key; {hint}"))
+
+
+def _ending_in(key: str, known: Iterable[str]) -> list[str]:
+    ending = [name for name in known if key and name.endswith(f"_{key}")]
+    return ending if len(ending) <= 2 else []
 
 
 def _annotated_hook(of: Any) -> Hook:

@@ -20,6 +20,7 @@ from coval_load.limits import (
     JsonObject,
     JsonText,
     Length,
+    NoNull,
     OneOf,
     Pattern,
     Secret,
@@ -136,6 +137,44 @@ def test_an_unknown_key_names_its_neighbours():
     assert faults({"name": "a", "cuont": 1}) == ["cuont: unknown key; did you mean count?"]
     assert faults({"name": "a", "zzz": 1})[0].startswith("zzz: unknown key; expected one of name, count,")
     assert faults({"name": "a", 5: 1}) == ["expected every key to be a string; got the key 5"]
+
+
+def test_an_unknown_key_names_those_that_end_in_it():
+    @attrs.frozen(kw_only=True)
+    class Prefixed:
+        acme_live_instructions: str = ""
+        acme_live_model: str = ""
+        transcription_model: str = ""
+        caller_sample_rate: int = 1
+        agent_sample_rate: int = 1
+        recorded_sample_rate: int = 1
+
+    def told(key):
+        return faults({key: "x"}, Prefixed)[0]
+
+    assert told("instructions") == "instructions: unknown key; did you mean acme_live_instructions?"
+    assert told("model") == "model: unknown key; did you mean acme_live_model or transcription_model?"
+    assert told("rate").startswith("rate: unknown key; expected one of acme_live_instructions,")
+    assert told("_").startswith("_: unknown key; expected one of acme_live_instructions,")
+
+
+def test_null_is_the_default_unless_it_would_mean_something_else():
+    @attrs.frozen(kw_only=True)
+    class Detection:
+        kind: Annotated[Literal["on", "off"], NoNull()] = "on"
+        size: int = 1
+
+    assert structure(Detection, {"size": None}) == Detection()
+    assert faults({"kind": None}, Detection) == ["kind: expected one of on, off; got null"]
+
+
+@pytest.mark.parametrize(("token", "got"), [("", '""'), (None, "***"), ("ab", "***"), (7, "***")])
+def test_a_secret_is_hidden_unless_it_is_empty(token, got):
+    @attrs.frozen(kw_only=True)
+    class Locked:
+        token: Annotated[str, Pattern("[a-z]{3}", "three letters"), Secret()]
+
+    assert faults({"token": token}, Locked)[0].endswith(f"; got {got}")
 
 
 def test_a_key_that_is_no_word_is_quoted_in_the_path():

@@ -16,6 +16,8 @@ PLOTTED = (
     metrics.GREETING_LATENCY,
     metrics.TTFT,
     metrics.TTFB_AUDIO,
+    metrics.ENDPOINTING_TIME,
+    metrics.FIRST_AUDIO_TIME,
     metrics.RESPONSE_TIME,
     metrics.TURN_TIME,
     metrics.SIMULATION_TIME,

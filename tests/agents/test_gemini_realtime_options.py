@@ -99,6 +99,8 @@ def test_the_key_goes_into_a_header_and_never_into_the_url():
         ({"api_version": "beta"}, "api_version: expected a version such as v1 or v1beta"),
         ({"activity_detection": "off"}, "activity_detection: expected one of automatic, manual"),
         ({"tools": ["search"]}, "tools[0]: expected an object; got ***"),
+        ({"tools": [{"type": "function"}]}, 'tools[0].type: expected {"functionDeclarations": ['),
+        ({"instructions": "x"}, "instructions: unknown key; did you mean gemini_realtime_instructions?"),
         ({"max_output_tokens": 0}, "max_output_tokens: expected a number of at least 1; got 0"),
         ({"vad_silence_ms": -1}, "vad_silence_ms: expected a number from 0 to 3.6e+06; got -1"),
         ({"renew_after_seconds": 0}, "renew_after_seconds: expected a number from 1 to 86400; got 0"),

@@ -96,6 +96,11 @@ def test_the_course_and_the_plots_are_of_the_run(bad):
     assert min(after) > 1.5 * max(before)
 
 
+def test_what_realtime_latencies_are_made_of_is_plotted(tmp_path):
+    contents, _, _ = gathered(make_run(tmp_path / "run", simulations=4, voice=True))
+    assert list(contents.plots)[:3] == ["response_latency", "endpointing_time", "first_audio_time"]
+
+
 def test_other_visitors_ride_along(bad):
     class Counting:
         rows = 0

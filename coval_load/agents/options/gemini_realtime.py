@@ -31,10 +31,10 @@ class GeminiRealtimeOptions:
     The first five are those of the connect-an-agent body; `models/` may be left out before the model's name. An
     `endpoint` without a path gets the API's, with `api_version` in it: `v1`, as Google's own client asks for; `v1beta`
     is common still. With `activity_detection` `manual` the caller says when it begins and ends to speak. Without
-    `context_window_compression` the API ends a session of audio after about 15 minutes. `tools` are sent as `setup.tools` as they are. `vad_*` in
-    milliseconds and whatever else is None are left to the server. A connection is renewed after
-    `renew_after_seconds`, of the some 10 minutes that it lasts. Placeholders in instructions, tools and
-    `custom_headers` stand here unfilled. The repr shows no value: any may hold a secret.
+    `context_window_compression` the API ends a session of audio after about 15 minutes. `tools` are
+    sent as `setup.tools` as they are. `vad_*` in milliseconds and whatever else is None are left to the server. A
+    connection is renewed after `renew_after_seconds`, of the some 10 minutes that it lasts. Placeholders in
+    instructions, tools and `custom_headers` stand here unfilled. The repr shows no value: any may hold a secret.
     """
 
     URLS: ClassVar[Mapping[str, Purpose]] = {"endpoint": "websocket"}
@@ -63,7 +63,7 @@ class GeminiRealtimeOptions:
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Fault]:
-        """Settings of a detection that is switched off, and the key sent twice."""
+        """Settings of a detection that is switched off, the key sent twice, and tools of other APIs."""
         for key in _VAD_KEYS:
             if values.get("activity_detection") == "manual" and values.get(key) is not None:
                 yield Fault(key, "expected it with activity_detection automatic alone; that is manual, remove one")
@@ -73,6 +73,10 @@ class GeminiRealtimeOptions:
                 yield Fault(f"custom_headers.{step(name)}", message)
         if _has_key(values.get("endpoint") or ""):
             yield Fault("endpoint", "expected no key in its query; gemini_realtime_api_key is sent in a header")
+        for number, tool in enumerate(values.get("tools", ())):
+            if "type" in tool:
+                message = 'expected {"functionDeclarations": [{"name": ..., "parameters": {...}}]}, as Gemini has tools'
+                yield Fault(f"tools[{number}].type", message)
 
 
 def destination(options: GeminiRealtimeOptions) -> Destination:

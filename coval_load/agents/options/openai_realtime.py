@@ -11,13 +11,17 @@ from coval_load.agents.addresses import Purpose
 from coval_load.agents.destination import Destination
 from coval_load.agents.headers import WebSocketHeaders
 from coval_load.faults import Fault
-from coval_load.limits import Between, Length, Pattern, Secret, step
+from coval_load.limits import Between, Length, NoNull, Pattern, Secret, step
 
 ENDPOINT = "wss://api.openai.com/v1/realtime"
 
 _MINUTES_55 = 3300.0
 _MOST_MS = 3_600_000
 _VAD_KEYS = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_ms")
+
+# What tools of chat completions and of Gemini have; all that the Realtime API says of it is that it is unknown.
+_MISPLACED = frozenset({"function", "functionDeclarations", "function_declarations"})
+_TOOL = '{"type": "function", "name": ..., "parameters": {...}},'
 
 ApiKey = Annotated[str, Pattern(r"[!-~]+", "an API key of ASCII without spaces"), Secret()]
 Tools = Annotated[Sequence[Mapping[str, Any]], Secret()]
@@ -28,11 +32,12 @@ class OpenAIRealtimeOptions:
     """Every key with its default settled.
 
     The first four are those of the connect-an-agent body. `endpoint` may be that of a compatible server.
-    `turn_detection` `none` leaves it to the caller to say when a turn is over. `tools` are sent as `session.tools` as
-    they are. An empty `transcription_model` asks for no transcript of the caller. `vad_*` that are not set are left to
-    the server (threshold 0.5, 300 ms before speech, 500 ms of silence after it), as is `max_output_tokens`. A
-    connection is renewed after `renew_after_seconds`, of the 60 minutes that a session lasts at most. Placeholders in
-    instructions, tools and `custom_headers` stand here unfilled. The repr shows no value: any may hold a secret.
+    `turn_detection` `none`, which is `null` in the API, leaves it to the caller to say when a turn is over. `tools` are
+    sent as `session.tools` as they are. An empty `transcription_model` asks for no transcript of the caller. `vad_*`
+    that are not set are left to the server (threshold 0.5, 300 ms before speech, 500 ms of silence after it), as is
+    `max_output_tokens`. A connection is renewed after `renew_after_seconds`, of the 60 minutes that a session lasts at
+    most. Placeholders in instructions, tools and `custom_headers` stand here unfilled. The repr shows no value: any may
+    hold a secret.
     """
 
     URLS: ClassVar[Mapping[str, Purpose]] = {"endpoint": "websocket"}
@@ -44,7 +49,7 @@ class OpenAIRealtimeOptions:
     openai_realtime_voice: Annotated[str, Length(1)] = "alloy"
 
     endpoint: Annotated[str, Length(1)] = ENDPOINT
-    turn_detection: Literal["server_vad", "semantic_vad", "none"] = "server_vad"
+    turn_detection: Annotated[Literal["server_vad", "semantic_vad", "none"], NoNull()] = "server_vad"
     audio_format: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     tools: Tools = ()
     transcription_model: str = "gpt-4o-mini-transcribe"
@@ -61,7 +66,7 @@ class OpenAIRealtimeOptions:
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Fault]:
-        """Settings of a detection that is not asked for, and the key sent twice."""
+        """Settings of a detection that is not asked for, the key sent twice, and tools of other APIs."""
         detection = values.get("turn_detection", "server_vad")
         for key in _VAD_KEYS:
             if detection != "server_vad" and values.get(key) is not None:
@@ -70,6 +75,9 @@ class OpenAIRealtimeOptions:
             if name.lower() == "authorization":
                 message = "expected it once; openai_realtime_api_key is sent in it, remove it here"
                 yield Fault(f"custom_headers.{step(name)}", message)
+        for number, tool in enumerate(values.get("tools", ())):
+            for key in _MISPLACED.intersection(tool):
+                yield Fault(f"tools[{number}].{key}", f"expected {_TOOL} as the Realtime API has it")
 
 
 def destination(options: OpenAIRealtimeOptions) -> Destination:
