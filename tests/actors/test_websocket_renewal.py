@@ -89,7 +89,7 @@ def test_the_new_one_opens_when_the_old_one_is_over_unless_that_takes_long(hangs
         end.drop()
 
     async def eager(end):
-        while not end.got():
+        while not end.got():  # noqa: ASYNC110, nothing tells when it has come
             await trio.sleep(0.01)
         begun.append(trio.current_time())
         await ready(end)
