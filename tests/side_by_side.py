@@ -25,12 +25,14 @@ COMPUTING = [
 ]
 """What takes long goes first; the last share is whatever is in none of these."""
 SECONDS: Mapping[str, float] = {
+    "test_realtime_conversations": 20,
     "test_a2a_conversations": 18,
     "test_broken_terminal": 14,
     "test_plan_command": 13,
     "test_readme": 13,
     "test_report_page": 13,
     "test_http_chat_conversations": 12,
+    "test_realtime_guide": 12,
     "test_interrupts": 12,
     "test_full_disk": 11,
     "test_commands": 9,

@@ -16,6 +16,7 @@ from coval_load.reference.sound import load_clip
 
 TRANSCRIBED = {"transcription": {"model": "gpt-4o-mini-transcribe"}}
 TRUNCATE = {"type": "conversation.item.truncate", "content_index": 0}
+RETRIEVE = {"type": "conversation.item.retrieve"}
 HELLO = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
 TRANSCRIPT = "conversation.item.input_audio_transcription"
 
@@ -185,17 +186,15 @@ async def test_a_caller_breaks_in(autojump_clock):
 async def test_what_was_sent_already_is_cut_to_what_was_heard(autojump_clock):
     async def break_in(wire):
         await speak(wire)
-        done = await wire.until_type("response.done")
+        item_id = (await wire.until_type("response.done"))["response"]["output"][0]["id"]
         await trio.sleep(0.7)
         wire.say(append(pybase64.b64encode(tone(0.02, RATE_HZ)).decode()))
         await wire.until_type("input_audio_buffer.speech_started", 2)
         await trio.sleep(0.1)
         for end_ms in (900, 700, 701, "x", -1):
-            wire.say(
-                TRUNCATE
-                | {"item_id": done["response"]["output"][0]["id"], "audio_end_ms": end_ms, "event_id": f"{end_ms}"}
-            )
+            wire.say(TRUNCATE | {"item_id": item_id, "audio_end_ms": end_ms, "event_id": f"{end_ms}"})
         wire.say(TRUNCATE | {"item_id": "nobody", "audio_end_ms": 1})
+        wire.say(RETRIEVE | {"item_id": item_id})
         await trio.sleep(0.1)
 
     talk = scene("--reply-seconds=0.9")
@@ -205,6 +204,8 @@ async def test_what_was_sent_already_is_cut_to_what_was_heard(autojump_clock):
     assert error(talk.wire)["message"] == "Audio content of 700ms is already shorter than 701ms"
     assert [event["error"]["event_id"] for event in talk.wire.events("error")] == ["701", "x", "-1", None]
     assert talk.wire.types().count("response.done") == 1
+    # Words that nobody heard are not remembered.
+    assert talk.wire.events("conversation.item.retrieved")[0]["item"]["content"] == [{"type": "output_audio"}]
 
 
 async def test_a_caller_that_is_ignored(autojump_clock):

@@ -2,12 +2,13 @@
 
 import json
 
+import pybase64
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from openai_scene import DELTA, append, error, scene, speak, update
-from realtime_scenes import about
+from openai_scene import DELTA, RATE_HZ, append, error, scene, speak, update
+from realtime_scenes import about, silence
 from trio.testing import MockClock
 
 
@@ -190,3 +191,27 @@ def test_nothing_that_a_caller_says_breaks_it(messages):
         await scene().play(say_all)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_what_was_cleared_cannot_be_committed(autojump_clock):
+    async def think_better_of_it(wire):
+        wire.say(append(pybase64.b64encode(silence(0.2, RATE_HZ)).decode()))
+        wire.say({"type": "input_audio_buffer.clear"})
+        wire.say({"type": "input_audio_buffer.commit"})
+        await wire.until_type("error")
+
+    talk = scene("--turn-detection=none")
+    await talk.play(think_better_of_it)
+    assert talk.wire.types()[-2:] == ["input_audio_buffer.cleared", "error"]
+    assert error(talk.wire)["code"] == "input_audio_buffer_commit_empty"
+
+
+async def test_a_response_that_failed_took_no_tokens(autojump_clock):
+    async def ask(wire):
+        await speak(wire)
+        await wire.until_type("response.done")
+
+    talk = scene("--reply-status=failed")
+    await talk.play(ask)
+    (done,) = talk.wire.events("response.done")
+    assert (done["response"]["status"], done["response"]["usage"]) == ("failed", None)

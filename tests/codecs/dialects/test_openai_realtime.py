@@ -92,6 +92,7 @@ TABLE = [
     (arguments(), [ReplyStarted(), CALL]),
     (call_done(call()), [ReplyStarted(), CALL]),
     (call_done(call(status="incomplete")), []),
+    (call_done(call(status="in_progress")), []),
     (done(), [ReplyStarted(), COMPLETED]),
     (
         done(usage=USAGE),

@@ -258,3 +258,8 @@ def test_truncation_is_never_beyond_what_was_delivered_and_leaves_out_what_was_u
             assert 0 <= ms <= came[item]
             came[item] = ms
         assert kept - sum(came.values()) == pytest.approx(min(1000 * each, kept), abs=len(came) + 1)
+
+
+def test_an_item_of_which_no_audio_came_is_not_cut():
+    dialect = hearing(audio(bytes(4800)), audio(b"", item="item_2"))
+    assert [cut["item_id"] for cut in read(dialect.cut_off(0.05))] == ["item_1"]
