@@ -12,6 +12,8 @@ from coval_load.actors.transcript import Entry, usage_row
 from coval_load.codecs.events import ReplyEnded, ToolCallReceived, UsageReceived
 
 _FOREVER = float("inf")
+_MOST_WORDS = 100_000
+"""Characters of one reply: of an agent that says more at once, the first are kept."""
 _MOST_KEPT = 200
 """Replies within one turn of the caller's; of an agent that makes more, the oldest are let go."""
 
@@ -33,6 +35,21 @@ class AgentReply:
     usage: UsageReceived | None = None
     ended: ReplyEnded | None = None
     ended_at: float = _FOREVER
+    _room: int = attrs.field(default=_MOST_WORDS, init=False)
+
+    def say(self, text: str) -> None:
+        """Words of its audio."""
+        self._add(self.spoken, text)
+
+    def write(self, text: str, at: float) -> None:
+        """Words that are not spoken."""
+        self._add(self.written, text)
+        self.written_at = at if self.written_at is None else self.written_at
+
+    def _add(self, words: list[str], text: str) -> None:
+        if self._room > 0:
+            words.append(text[: self._room])
+            self._room -= len(text)
 
     @property
     def words(self) -> str | None:
@@ -70,6 +87,7 @@ class AgentReplies:
         self._awaited.append(reply)
         self._owes_reply = False
         del self._kept[:-_MOST_KEPT]
+        del self._awaited[:-_MOST_KEPT]
 
     def ended(self, how: ReplyEnded, at: float) -> None:
         """The latest is over."""

@@ -44,6 +44,9 @@ _COUNTED = {
 }
 
 _MOST_STOPS = 64
+_MOST_CALLS = 256
+_MOST_CALLED_BYTES = 1024 * 1024
+"""Of the calls within one turn of the caller's: ids, names and arguments."""
 
 
 def _gap(persona: Persona) -> float:
@@ -71,6 +74,8 @@ class AgentSide:
     _audio_is_due: bool = attrs.field(default=False, init=False)
     _calls: list[ToolCallReceived] = attrs.field(factory=list, init=False)
     _tool_rounds: int = attrs.field(default=0, init=False)
+    _calls_in_turn: int = attrs.field(default=0, init=False)
+    _called_bytes: int = attrs.field(default=0, init=False)
     _barged_in_at: float | None = attrs.field(default=None, init=False)
     _detected_at: float | None = attrs.field(default=None, init=False)
     _stray_s: float = attrs.field(default=0.0, init=False)
@@ -116,7 +121,7 @@ class AgentSide:
         match event:
             case SpeechTranscribed(text=text):
                 if self.replies.latest is not None:
-                    self.replies.latest.spoken.append(text)
+                    self.replies.latest.say(text)
             case TextChunkReceived(text=text):
                 self._written(text, at)
             case ReplyStarted():
@@ -143,8 +148,7 @@ class AgentSide:
             case StrayAudioReceived(seconds=seconds):
                 self._stray_s += seconds
             case ToolCallReceived():
-                self._calls.append(event)
-                self.tools.note_calls([event], [at])
+                self._called(event, at)
             case ToolResultsAwaited():
                 self._give_results()
             case _:
@@ -153,8 +157,7 @@ class AgentSide:
     def _written(self, text: str, at: float) -> None:
         reply = self.replies.latest
         if reply is not None:
-            reply.written.append(text)
-            reply.written_at = at if reply.written_at is None else reply.written_at
+            reply.write(text, at)
 
     def _reply_ended(self, ended: ReplyEnded, at: float) -> None:
         self._audio_is_due = False
@@ -177,6 +180,15 @@ class AgentSide:
             self.replies.latest.usage = usage
 
     # Tools
+
+    def _called(self, call: ToolCallReceived, at: float) -> None:
+        self._calls_in_turn += 1
+        self._called_bytes += len(call.call_id) + len(call.name) + len(call.arguments)
+        if self._calls_in_turn > _MOST_CALLS or self._called_bytes > _MOST_CALLED_BYTES:
+            self.listener.lost(_too_many_calls(call.name), clean=False)
+            return
+        self._calls.append(call)
+        self.tools.note_calls([call], [at])
 
     def _give_results(self) -> None:
         calls, self._calls = self._calls, []
@@ -206,7 +218,8 @@ class AgentSide:
         self.understood.caller_said(entry)
         self._stops.clear()
         self._barged_in_at = first_at if barge_in else None
-        self._detected_at, self._stray_s, self._tool_rounds = None, 0.0, 0
+        self._detected_at, self._stray_s = None, 0.0
+        self._tool_rounds = self._calls_in_turn = self._called_bytes = 0
         if self.form.caller_clears_playback and self.line is not None:
             unheard_s = self._throw_away(first_at)
             self.line.send(self.line.dialect.cut_off(unheard_s))
@@ -260,4 +273,12 @@ def _endless(name: str) -> SimulationFailed:
         ErrorKind.NO_RESPONSE,
         f"No response received: the agent still called {name[:80]!r} after {MOST_TOOL_ROUNDS} rounds of results: look "
         "for a loop in the agent",
+    )
+
+
+def _too_many_calls(name: str) -> SimulationFailed:
+    return SimulationFailed(
+        ErrorKind.NO_RESPONSE,
+        f"No response received: the agent called tools more than {_MOST_CALLS} times, or with more than "
+        f"{_MOST_CALLED_BYTES} bytes, within one turn, {name[:80]!r} last: look for a loop in the agent",
     )
