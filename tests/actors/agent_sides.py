@@ -49,12 +49,13 @@ class Line:
 
 @attrs.define
 class Recording:
-    """Keeps when it was cleared."""
+    """Keeps from when on audio is heard, and when it was cleared."""
 
+    heard: list = attrs.field(factory=list)
     cleared: list = attrs.field(factory=list)
 
     def agent(self, pcm, at, rate_hz):
-        pass
+        self.heard.append(at)
 
     def flush(self, at):
         pass

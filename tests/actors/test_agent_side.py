@@ -122,6 +122,14 @@ async def test_playback_cleared_while_nobody_holds_the_conversation(autojump_clo
     assert scene.side.listener.queued_until == close_to(1.0)
 
 
+async def test_what_comes_after_playback_was_cleared_is_heard_at_once(autojump_clock, scene):
+    await barge_in(scene)
+    await at(1.2, scene, PlaybackCleared())
+    await trio.sleep_until(1.5)
+    scene.speak(1.0)
+    assert scene.recording.heard == [0.0, close_to(1.5)]
+
+
 async def test_a_caller_who_clears_playback(autojump_clock, manual):
     await barge_in(manual)
     assert manual.line.sent == [("cut off", 4.0)]
@@ -143,9 +151,9 @@ async def test_of_a_reply_that_was_cleared_before_it_played_nothing_is_written(a
     scene.speak(1.0, ended=None)  # plays from 1 s on
     scene.say(SpeechTranscribed("Unheard."))
     await at(0.5, scene, PlaybackCleared(), CANCELLED)
-    entry = Entry("assistant", None, 0.0, 0.5)
-    scene.side.replies.put_words([entry], 1.0)
-    assert (entry.content, entry.ended) == ("Heard.", None)
+    entry, following = Entry("assistant", None, 0.0, 0.5), Entry("assistant", None, 2.0, 3.0)
+    scene.side.replies.put_words([entry, following], 3.0)
+    assert (entry.content, entry.ended, following.content) == ("Heard.", None, None)
 
 
 # The end of the caller's speech
@@ -317,6 +325,14 @@ async def test_what_was_under_way_when_the_connection_changed_is_not_waited_for(
     scene.say(DONE)
     reply = await scene.side.listener.hear_reply(0.1, 30.0)
     assert reply.ended_at == close_to(1.2, 0.01)
+
+
+async def test_after_a_renewal_the_end_of_the_connection_before_is_forgotten(autojump_clock, scene):
+    scene.caller(0.1)
+    scene.side.lost(Loss(SimulationFailed(ErrorKind.CONNECTION_CLOSED, "gone"), True, 0.0))
+    scene.side.renewed()
+    with pytest.raises(SimulationFailed, match="within 30 s: no audio came"):
+        await scene.side.listener.hear_reply(0.1, 30.0)
 
 
 async def test_audio_of_a_reply_that_the_renewal_cut_off(autojump_clock, scene):
