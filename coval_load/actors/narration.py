@@ -11,6 +11,7 @@ from coval_load.codecs.events import (
     Event,
     GoingAway,
     MessageIgnored,
+    SpeechTranscribed,
     StrayAudioReceived,
     Violation,
 )
@@ -29,13 +30,18 @@ class Narrator(Protocol):
         ...
 
 
+def _most_telling(events: Sequence[Event]) -> Event | None:
+    audio = next((event for event in events if type(event) is AudioReceived), None)
+    return audio or (events[0] if events else None)
+
+
 def message_told(payload: bytes, is_text: bool, events: Sequence[Event]) -> tuple[str, str, str]:
     """`what`, `detail` and `more` for a message that the dialect read as `events`."""
     size = f"{len(payload)} bytes in a {'text' if is_text else 'binary'} message"
     is_text = is_text or (payload[:1] == b"{" and payload.rstrip()[-1:] == b"}")  # some send JSON in binary messages
     shown = _abridged(payload) if is_text else size
-    match events[0] if events else None:
-        case AudioReceived():
+    match _most_telling(events):
+        case AudioReceived() | SpeechTranscribed():  # a reply's audio and its words come in turns, by the dozen
             return "received audio", "", f"{size}{f': {shown}' if is_text else ''}"
         case StrayAudioReceived():
             return "received audio that nobody hears", "", f"{size}{f': {shown}' if is_text else ''}"
