@@ -74,6 +74,7 @@ class AgentReplies:
     _kept: list[AgentReply] = attrs.field(factory=list, init=False)
     _awaited: list[AgentReply] = attrs.field(factory=list, init=False)
     _owes_reply: bool = attrs.field(default=False, init=False)
+    _took_before: UsageReceived | None = attrs.field(default=None, init=False)
 
     @property
     def latest(self) -> AgentReply | None:
@@ -82,7 +83,8 @@ class AgentReplies:
 
     def started(self, at: float) -> None:
         """The agent works on another one."""
-        reply = AgentReply(at)
+        reply = AgentReply(at, usage=self._took_before)
+        self._took_before = None
         self._kept.append(reply)
         self._awaited.append(reply)
         self._owes_reply = False
@@ -93,6 +95,14 @@ class AgentReplies:
         """The latest is over."""
         if self.latest is not None and self.latest.ended is None:
             self.latest.ended, self.latest.ended_at = how, at
+
+    def took(self, usage: UsageReceived) -> None:
+        """Tokens of the latest or, where that was over before the caller last began, of the next; there may be more."""
+        reply = self.latest
+        if reply is not None and (reply.ended is None or (self._awaited and self._awaited[-1] is reply)):
+            reply.usage = usage if reply.usage is None else _sum([reply.usage, usage])
+        else:
+            self._took_before = usage if self._took_before is None else _sum([self._took_before, usage])
 
     def results_given(self) -> None:
         """The agent got what its tools gave: another reply follows, or more of this one."""

@@ -176,8 +176,7 @@ class AgentSide:
     def _usage(self, usage: UsageReceived) -> None:
         for field in attrs.fields(UsageReceived):
             self.simulation.account.count(field.name, getattr(usage, field.name) or 0)
-        if self.replies.latest is not None:
-            self.replies.latest.usage = usage
+        self.replies.took(usage)
 
     # Tools
 

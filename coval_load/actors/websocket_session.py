@@ -157,6 +157,7 @@ class WebSocketSession:
                 self.limits.received(event, at)
             case GoingAway():
                 self.is_going = True
+                self.simulation.bell.ring()  # whoever has nothing to say just now may renew it
             case Violation():
                 self._lose(SimulationFailed(ErrorKind.INVALID_MESSAGE, event.reason), False, at)
             case AgentFailed():

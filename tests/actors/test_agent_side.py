@@ -267,7 +267,16 @@ async def test_tokens_are_counted_also_those_of_no_reply(autojump_clock, scene):
         for name in ("input_tokens", "output_tokens", "input_audio_tokens", "output_audio_tokens", "cached_tokens")
     ]
     assert counted == [15, 20, 8, 16, 2]
-    assert scene.side.replies.latest.usage == UsageReceived(10, 20, 8, 16, 2)
+    assert scene.side.replies.latest.usage == UsageReceived(15, 20, 8, 16, 2)
+
+
+async def test_tokens_are_of_the_reply_that_they_come_with(autojump_clock, scene):
+    scene.say(ReplyStarted(), UsageReceived(10, 20), DONE, UsageReceived(1, 2))
+    first = scene.side.replies.latest
+    scene.caller(1.0)
+    scene.say(UsageReceived(30, None), ReplyStarted(), UsageReceived(None, 40))
+    assert first.usage == UsageReceived(11, 22)
+    assert scene.side.replies.latest.usage == UsageReceived(30, 40)
 
 
 # Tools

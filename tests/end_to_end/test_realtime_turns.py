@@ -67,10 +67,10 @@ def sound(seconds):
 
 @pytest.fixture
 def talk(tmp_path):
-    async def talk_with(agent, *turns, **case):
+    async def talk_with(agent, *turns, wait_s=0.0, **case):
         async with on_the_line(lambda call: agent(Told(call))) as endpoint:
             metadata = {"endpoint": endpoint, "openai_realtime_api_key": "sk-test"}
-            plan = plan_for(OPENAI_REALTIME, metadata, turns)
+            plan = plan_for(OPENAI_REALTIME, metadata, turns, persona={"wait_seconds": wait_s})
             plan["test_set"][0] |= case
             ran = await run(plan, tmp_path / "run")
         assert ran.error is None
@@ -165,3 +165,27 @@ async def test_silence_before_speech_is_audio_also_in_a_reply_that_is_interrupte
     ran = await talk(agent, tone_of(0.5), tone_of(0.5, barge_in={"after": "1s"}))
     assert ran.of_metric("first_audio_time") == [pytest.approx(0.2, abs=EXACT), pytest.approx(0.0, abs=EXACT)]
     assert ran.of_metric("response_latency")[0] == pytest.approx(PAUSE_S + 0.7, abs=0.03)
+
+
+async def test_what_is_going_to_end_is_renewed_while_nobody_speaks(virtual_time, talk, tone_of):
+    came_at = []
+
+    async def agent(told):
+        came_at.append(trio.current_time())
+        await told.set_up()
+        await told.hear_caller()
+        await told.begin("one", "Yes.")
+        await told.play("one", sound(1.0))
+        await told.end("one")
+        await trio.sleep(3.0)
+        if len(came_at) == 1:
+            came_at.append(trio.current_time())
+            await told.tell("error", error={"type": "invalid_request_error", "code": "session_expired"})
+        await told.stay()
+
+    ran = await talk(agent, tone_of(0.5), tone_of(0.5), wait_s=20)
+    assert ran.summary["counters"]["renewals"] == 1
+    _, told_at, again_at = came_at
+    assert again_at - told_at < 1
+    _, reply, second, _ = ran.row["transcript"]
+    assert second["start"] - reply["end"] == pytest.approx(20.8, abs=0.03)

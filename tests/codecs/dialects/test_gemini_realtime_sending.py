@@ -224,6 +224,7 @@ def test_a_renewed_dialect_begins_anew():
         (1008, "PERMISSION_DENIED: no", "authentication"),
         (1011, "RESOURCE_EXHAUSTED: try later", "rate_limit"),
         (1011, "You exceeded your current quota", "rate_limit"),
+        (1011, "429 Too Many Requests", "rate_limit"),
         (1011, "Internal error encountered.", None),
         (1000, "quota", None),
     ],

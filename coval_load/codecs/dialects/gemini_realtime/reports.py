@@ -52,6 +52,7 @@ _CLOSED_FOR: tuple[tuple[str, Literal["rate_limit", "authentication"]], ...] = (
     ("resource_exhausted", "rate_limit"),
     ("quota", "rate_limit"),
     ("rate limit", "rate_limit"),
+    ("too many requests", "rate_limit"),
     ("api key", "authentication"),
     ("unauthenticated", "authentication"),
     ("permission_denied", "authentication"),
