@@ -116,6 +116,8 @@ class VoiceConversation:
     async def _take(self, turn: Turn, line: Line) -> Taken:
         barge_in = turn.barge_in_after_s is not None
         if isinstance(turn.action, Skip):
+            if line.should_renew and not self._agent.replies.going_on():
+                await self._renew(line)
             self._agent.replies.wait_on()
             line.send(line.dialect.go_on())
             taken = Taken(self._over_at, self._over_at, speaks=False)

@@ -282,3 +282,11 @@ async def test_a_session_that_the_api_ends_is_renewed(virtual_time, talk, tone_o
     assert ran.error is None
     assert ran.summary["counters"]["renewals"] >= 2
     assert len(agent.stamped("accepted")) == ran.summary["counters"]["renewals"] + 1
+
+
+async def test_a_connection_that_ends_before_a_turn_of_silence_is_renewed(virtual_time, talk, tone_of):
+    quiet = [{"type": "skip"}] * 3
+    ran, agent = await talk(GEMINI_REALTIME, tone_of(0.5), *quiet, agent=["--go-away-after=4s", "--session-limit=5s"])
+    assert ran.error is None
+    assert ran.summary["counters"]["renewals"] >= 1
+    assert len(agent.stamped("accepted")) == ran.summary["counters"]["renewals"] + 1
