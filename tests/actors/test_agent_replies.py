@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from coval_load.actors.agent_replies import AgentReplies
 from coval_load.actors.transcript import Entry
-from coval_load.codecs.events import ReplyEnded, UsageReceived
+from coval_load.codecs.events import ReplyEnded, ToolCallReceived, UsageReceived
 
 DONE = ReplyEnded("completed")
 CANCELLED = ReplyEnded("cancelled", "turn_detected")
@@ -73,6 +73,23 @@ def test_a_reply_is_due_for_the_results_of_tools():
     reply(replies, 2.0)
     assert not replies.going_on()
     assert replies.ended_silently()
+
+
+def test_calls_that_got_their_results_are_none_without():
+    replies = AgentReplies()
+    replies.results_given()  # of no reply
+    reply(replies, 1.0).calls.append(ToolCallReceived("c1", "look", "{}"))
+    replies.results_given()
+    assert replies.latest.calls == []
+
+
+def test_what_would_have_begun_to_play_as_it_was_thrown_away_is_not_heard():
+    replies = AgentReplies()
+    reply(replies, 1.0, heard_from=2.0, words=("Not heard.",))
+    replies.never_heard(2.0)
+    only = turn(1.5, 2.0)
+    replies.put_words([only], 3.0)
+    assert only.content is None
 
 
 def test_what_began_before_the_caller_answers_nothing():
@@ -192,3 +209,24 @@ def test_any_order_makes_sense(steps):
         said = turn(at - 1.0, float(at))
         replies.put_words([said], float(at))
         assert said.content is None or set(said.content.split()) == {"word"}
+
+
+def test_a_turn_in_text_has_all_that_was_written():
+    replies = AgentReplies()
+    for at, text in ((1.0, "One moment."), (2.0, ""), (3.0, "It is shipped.")):
+        replies.started(at)
+        if text:
+            replies.latest.write(text, at + 0.5)
+        replies.latest.usage = UsageReceived(10, 1)
+        replies.ended(DONE, at + 0.9)
+    entry = written_turn(replies.answers())
+    assert (entry.content, entry.kind, entry.start, entry.end) == ("One moment. It is shipped.", "text", 1.5, 3.9)
+    assert entry.usage == {"input_tokens": 30, "output_tokens": 3}
+
+
+def test_a_turn_that_was_written_down_as_spoken_and_never_heard_is_no_text():
+    replies = AgentReplies()
+    replies.started(1.0)
+    replies.latest.speak("Sure.")
+    replies.ended(DONE, 2.0)
+    assert written_turn(replies.answers()) is None

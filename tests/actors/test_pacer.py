@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import attrs
 import numpy as np
@@ -10,6 +11,7 @@ from trio.testing import MockClock
 from coval_load.actors.clips import prepare, silence
 from coval_load.actors.pacer import Pacer
 from coval_load.codecs.audio.files import Clip
+from coval_load.codecs.dialects.interface import Outgoing, VoiceDialect
 from coval_load.codecs.dialects.websocket_voice import WebSocketVoiceFormat
 from coval_load.engine.doorbell import Doorbell
 from coval_load.engine.metronome import FRAME_S, Metronome
@@ -173,3 +175,38 @@ def test_a_fault_in_sending_is_the_links():
         assert len(link.sent) == 1
 
     talk(script)
+
+
+class Bracketing(VoiceDialect):
+    """Says where something said begins and ends."""
+
+    frames_are_text = True
+
+    def frame(self, body):
+        return body
+
+    def turn_started(self):
+        return [Outgoing(b"<", is_text=True)]
+
+    def turn_ended(self):
+        return [Outgoing(b">", is_text=True)]
+
+
+def test_what_a_dialect_sends_around_speech():
+    sent = []
+    link = SimpleNamespace(send_nowait=lambda payload, is_text: sent.append(payload.decode()))
+    pacer = Pacer(link, Bracketing(), None, Doorbell(), b"0", send_silence=True)
+    clip = SimpleNamespace(bodies=(b"1", b"2"), are_messages=True, first_audible_s=0.0, last_audible_s=0.03)
+
+    def send(frames):
+        sent.clear()
+        for is_sent in frames:
+            (pacer.frame_due if is_sent else pacer.frame_skipped)(0.0)
+        return "".join(sent)
+
+    for _ in range(2):
+        pacer.speak(clip)
+        assert send([True, True]) == "<12"
+        assert send([True, True]) == ">00"  # its last frame is over when the next is due
+    pacer.speak(clip)
+    assert send([False, True, False, True]) == "<2>0"

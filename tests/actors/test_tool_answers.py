@@ -47,6 +47,8 @@ def test_a_long_name_is_cut():
 def test_arguments_that_are_no_json_are_text():
     case = TestCase("c", (), tool_results=(ToolAnswer("look", None, None),))
     assert answers(case).results_for([call(arguments="no json")]) == [ToolResult("c1", "look", "null")]
+    picky = TestCase("c", (), tool_results=(ToolAnswer("look", {}, None),))
+    assert answers(picky).results_for([call(arguments="no json")]) is None
 
 
 @given(st.text(), st.text(), st.text())

@@ -28,6 +28,16 @@ def test_words_of_an_item_that_comes_late():
     assert first.transcribed == "First."
 
 
+def test_an_item_that_is_named_again_once_the_caller_goes_on_is_still_what_it_was():
+    understood = Understood()
+    first = said(understood, 1.0)
+    understood.named("item_1")
+    second = said(understood, 2.0)
+    understood.named("item_1")
+    understood.transcribed(CallerTranscribed("first", "item_1", is_whole=True))
+    assert (first.transcribed, second.transcribed) == ("first", None)
+
+
 def test_one_turn_that_the_agent_heard_as_two():
     understood = Understood()
     only = said(understood, 1.0)

@@ -1,12 +1,13 @@
 """What agents say beside words and sound, and that whatever they do ends."""
 
 import trio
-from agents_on_lines import REFUSED, SAID, completed, hold, ready, refuses, renew
+from agents_on_lines import REFUSED, SAID, Dialect, completed, hold, ready, refuses, renew
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.protocol import State
 
 from coval_load.codecs.dialects.interface import Outgoing
+from coval_load.codecs.events import AgentFailed
 from coval_load.engine import metrics
 from coval_load.engine.outcome import ErrorKind, Stage
 
@@ -64,6 +65,30 @@ def test_names_of_limits_make_only_so_many_notes():
     notes = completed(script, ready).results.notes
     assert len(notes) == 8
     assert all(len(note) < 300 and "\x1b" not in note for note in notes)
+
+
+def test_what_a_dialect_has_to_say_once_the_agent_is_ready_comes_first(monkeypatch):
+    async def script(conversation, line):
+        line.send([Outgoing(b"2", is_text=True)])
+
+    monkeypatch.setattr(Dialect, "when_ready", lambda self: [Outgoing(b"1", is_text=True)])
+    held = completed(script, ready)
+    assert held.agents.ends[0].got()[1:] == [b"1", b"2"]
+
+
+def test_an_agent_may_say_by_closing_what_is_wrong(monkeypatch):
+    async def used_up(end):
+        await ready(end)
+        end.close(1000)
+
+    async def script(conversation, line):
+        await trio.sleep(1)
+        raise line.simulation.loss.failure
+
+    monkeypatch.setattr(Dialect, "closed", lambda self, code, reason: AgentFailed(f"used up: {code}", "rate_limit"))
+    held = hold(script, used_up)
+    assert (held.failure.kind, held.failure.message) == (ErrorKind.RATE_LIMITED, "used up: 1000")
+    assert [loss.clean for loss in held.conversation.losses] == [False]
 
 
 ACTIONS = st.sampled_from(
