@@ -192,6 +192,17 @@ def _overlap(turn: Entry, reply: AgentReply, until: float | None, now: float) ->
     return (until is None or turn.start < until) and end >= reply.heard_from
 
 
+def written_turn(replies: list[AgentReply]) -> Entry | None:
+    """A turn in which nothing was spoken, for the transcript: what its replies wrote; None where they did not."""
+    written = [reply for reply in replies if reply.written_at is not None and "".join(reply.written).strip()]
+    if not written:
+        return None
+    turn = Entry("assistant", None, written[0].written_at or 0.0, replies[-1].ended_at, kind="text")
+    _write(turn, replies)
+    turn.content = " ".join("".join(reply.written).strip() for reply in written)
+    return turn
+
+
 def _write(turn: Entry, replies: list[AgentReply]) -> None:
     words = [reply.words for reply in replies if reply.words]
     if words:

@@ -6,6 +6,7 @@ from math import inf
 import attrs
 import trio
 
+from coval_load.actors.agent_replies import written_turn
 from coval_load.actors.agent_side import AgentSide
 from coval_load.actors.line import Line
 from coval_load.actors.listener import Reply
@@ -304,21 +305,18 @@ class VoiceConversation:
         failed = self._agent.replies.of_kind("failed")
         if failed is not None:
             raise failure_in(AgentFailed(f"the agent's reply failed: {failed.reason}", failed.cause))
-        written = next((reply for reply in answers if reply.words), None)
-        if written is None or written.written_at is None:
+        entry = written_turn(answers)
+        if entry is None:
             raise SimulationFailed(ErrorKind.NO_RESPONSE, f"No response received: {self._why_nothing()}")
+        ended_at = answers[-1].ended_at
         self._has_heard = True
         self.simulation.answered()
-        self._over_at = max(written.ended_at, taken.anchor)
+        self._over_at = max(ended_at, taken.anchor)
         self._due = self._over_at + self.persona.wait_s
-        entry = Entry("assistant", written.words, written.written_at, written.ended_at, kind="text")
-        entry.ended = written.how_it_ended
         self.simulation.transcript.add(entry)
-        self.simulation.tell("the agent wrote", written.words or "")
+        self.simulation.tell("the agent wrote", entry.content or "")
         if taken.speaks:
-            self.simulation.measures.turn(
-                entry.metrics, metrics.TURN_TIME, written.ended_at - taken.start, late=taken.late
-            )
+            self.simulation.measures.turn(entry.metrics, metrics.TURN_TIME, ended_at - taken.start, late=taken.late)
 
     def _why_nothing(self) -> str:
         replies = self._agent.replies

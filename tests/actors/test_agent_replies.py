@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.actors.agent_replies import AgentReplies
+from coval_load.actors.agent_replies import AgentReplies, written_turn
 from coval_load.actors.transcript import Entry
 from coval_load.codecs.events import ReplyEnded, ToolCallReceived, UsageReceived
 
@@ -227,6 +227,6 @@ def test_a_turn_in_text_has_all_that_was_written():
 def test_a_turn_that_was_written_down_as_spoken_and_never_heard_is_no_text():
     replies = AgentReplies()
     replies.started(1.0)
-    replies.latest.speak("Sure.")
+    replies.latest.say("Sure.")
     replies.ended(DONE, 2.0)
     assert written_turn(replies.answers()) is None
