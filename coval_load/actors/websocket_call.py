@@ -193,9 +193,7 @@ class WebSocketCall:
         old.link.say_goodbye()
         self._others.append(old)
         try:
-            new = await self._reopen(old, old.dialect.renewed(said))
-            if new.loss is not None:
-                raise new.loss.failure
+            new = await self._go_on_over_another(old, said)
         except SimulationFailed as error:
             message = f"the conversation could not go on over a new connection: {error.message}"
             raise SimulationFailed(error.kind, message) from error
@@ -204,6 +202,18 @@ class WebSocketCall:
         simulation.measures.once(metrics.RENEWAL_TIME, took_s)
         simulation.account.count(metrics.RENEWALS)
         simulation.tell("the conversation goes on over a new connection", f"{took_s:.3f} s later")
+
+    async def _go_on_over_another(self, old: WebSocketSession, said: Sequence[Said]) -> WebSocketSession:
+        dialect = old.dialect.renewed(said)
+        try:
+            return await self._reopen(old, dialect)
+        except SimulationFailed as refused:
+            # The agent may have forgotten the session to go on with: then it is told what was said.
+            otherwise = dialect.renewed(said)
+            if refused.kind is not ErrorKind.CONNECTION_CLOSED or otherwise.opening() == dialect.opening():
+                raise
+            self.simulation.tell("telling what was said instead", refused.message)
+        return await self._reopen(old, otherwise)
 
     async def _reopen(self, old: WebSocketSession, dialect: Dialect) -> WebSocketSession:
         goodbye_until = trio.current_time() + _MOST_GOODBYE_S
@@ -221,6 +231,8 @@ class WebSocketCall:
         self._others.append(session)  # whatever happens meanwhile, its socket gets closed
         session.start(wire, protocol)
         await session.be_ready()
+        if session.loss is not None:
+            raise session.loss.failure
         return session
 
     def _switch(self, old: WebSocketSession, new: WebSocketSession) -> None:

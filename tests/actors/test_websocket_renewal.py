@@ -214,9 +214,9 @@ async def comes_and_goes(end):
         (REFUSED, ErrorKind.CONNECTION_REFUSED, "Connection refused", 1),
         (silent, ErrorKind.HANDSHAKE_TIMEOUT, "expected a message of type 'ready' within 10 s of the upgrade;", 11),
         (refuses, ErrorKind.AUTHENTICATION_FAILED, "no such session", 3),
-        (leaves, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 3),
-        (leaves_as_announced, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 3),
-        (comes_and_goes, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 3),
+        (leaves, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 6),
+        (leaves_as_announced, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 6),
+        (comes_and_goes, ErrorKind.CONNECTION_CLOSED, "expected the conversation to go on; the agent closed", 6),
     ],
 )
 def test_a_renewal_that_fails_says_so(then, kind, message, after_s):
@@ -230,13 +230,20 @@ def test_a_renewal_that_fails_says_so(then, kind, message, after_s):
         finally:
             begun.append(trio.current_time())
 
-    held = hold(script, ready, then)
+    held = hold(script, ready, then, then)
     assert held.failure.kind is kind
     assert held.failure.message.startswith(PREFIX + message)
     assert (held.failure.stage, held.failure.turn) == (Stage.CONVERSATION, 1)
     assert begun[1] - begun[0] == pytest.approx(after_s)
     assert metrics.RENEWALS not in held.counters or held.counters[metrics.RENEWALS] == 0
     assert held.conversation.losses == []
+
+
+def test_an_agent_that_knows_the_session_no_more_is_told_what_was_said():
+    held = completed(renew, ready, leaves, ready)
+    assert held.counters[metrics.RENEWALS] == 1
+    assert held.durations(metrics.RENEWAL_TIME) == (1, pytest.approx(6, rel=1e-3))
+    assert [end.got()[0] for end in held.agents.ends[1:]] == [b'{"open": 1, "said": 2}', b'{"open": 2, "said": 2}']
 
 
 def test_a_renewal_is_dialled_again_as_the_first_dial_is():

@@ -290,3 +290,11 @@ async def test_a_connection_that_ends_before_a_turn_of_silence_is_renewed(virtua
     assert ran.error is None
     assert ran.summary["counters"]["renewals"] >= 1
     assert len(agent.stamped("accepted")) == ran.summary["counters"]["renewals"] + 1
+
+
+async def test_a_session_that_gemini_has_forgotten_goes_on_with_what_was_said(virtual_time, talk, tone_of, monkeypatch):
+    monkeypatch.setattr("coval_load.reference.realtime.gemini_sessions.Sessions.keep", lambda *_: "handle-of-another")
+    turns = [tone_of(0.5)] * 4
+    ran, _ = await talk(GEMINI_REALTIME, *turns, agent=["--go-away-after=8s"], **LONG)
+    assert ran.error is None
+    assert ran.summary["counters"]["renewals"] >= 1
