@@ -22,6 +22,12 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 END_SILENCE_S = 0.8
 YIELD_SILENCE_S = 0.25
 _FOREVER = float("inf")
+
+
+def _nobody() -> None:
+    pass
+
+
 # Of an agent that takes back what it says more often within one turn, the turn may end early.
 _MOST_WORDS = 64
 
@@ -146,6 +152,10 @@ class Listener:
         """What `replies` say is another thing now."""
         self._note_going_on()
         self._change()
+
+    def let_go(self) -> None:
+        """Nothing is listened to any more: nothing of it leads back here, so that it is freed at once."""
+        self._playout.changed = _nobody
 
     def resume(self) -> None:
         """Connected again: a loss told before is forgotten."""

@@ -73,7 +73,7 @@ class Playout:
         self._find_sound = loudness.push
         self._floor = floor
         self._yield_silence_s = floor.yield_silence_s
-        self._changed = changed
+        self.changed = changed
         # Before its first message the player has been dry forever, but within no utterance.
         self._queue_end = float("-inf")
         self._dry_s = 0.0
@@ -141,7 +141,7 @@ class Playout:
                 tail.prolong(last_at, number, self._dry_s)
             else:
                 self._floor.agent_heard(self._begun(onset_at, last_at, at, number))
-                self._changed()
+                self.changed()
             self._dry_s = 0.0
         self._certain_until = self._floor.tail.last_audible_at + self._certain_s
 

@@ -383,3 +383,4 @@ class VoiceConversation:
         if self.recording is not None:
             self.recording.close(now)
         self._line = self._agent.line = None
+        self._agent.listener.let_go()

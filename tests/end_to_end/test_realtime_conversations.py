@@ -1,5 +1,6 @@
 """Whole conversations with voice-to-voice APIs, against agents that speak their protocols; in virtual time."""
 
+import gc
 import wave
 
 import numpy as np
@@ -7,8 +8,17 @@ import pytest
 from in_process import EXACT, FRAME_S, tone
 from realtime_agent import BOTH, DELAY_S, REPLY_S, converse
 
+from coval_load.actors.agent_side import AgentSide
+from coval_load.actors.listener import Listener
+from coval_load.actors.playout import Playout
+from coval_load.actors.voice import VoiceConversation
+from coval_load.actors.websocket_call import WebSocketCall
+from coval_load.actors.websocket_session import WebSocketSession
+from coval_load.codecs.dialects.gemini_realtime.dialect import GeminiRealtime
+from coval_load.codecs.dialects.openai_realtime.dialect import OpenAIRealtime
 from coval_load.reference.model_types import GEMINI_REALTIME, OPENAI_REALTIME
 
+DIALECTS = (OpenAIRealtime, GeminiRealtime)
 WORDS = "Sure, I can help you with that. What else would you like?"
 TOOLS = {"tool_results": [{"tool": "lookup_order", "result": {"status": "shipped"}}]}
 NEAR = FRAME_S + EXACT
@@ -298,3 +308,21 @@ async def test_a_session_that_gemini_has_forgotten_goes_on_with_what_was_said(vi
     ran, _ = await talk(GEMINI_REALTIME, *turns, agent=["--go-away-after=8s"], **LONG)
     assert ran.error is None
     assert ran.summary["counters"]["renewals"] >= 1
+
+
+@both
+async def test_a_conversation_that_is_over_is_freed_without_the_collector(virtual_time, talk, tone_of, model_type):
+    kinds = (VoiceConversation, AgentSide, Listener, Playout, WebSocketCall, WebSocketSession)
+
+    def there():
+        return {id(it): type(it).__name__ for it in gc.get_objects() if isinstance(it, (*kinds, *DIALECTS))}
+
+    gc.collect()
+    before = there()
+    gc.disable()
+    try:
+        turns = tone_of(0.5), tone_of(0.5, barge_in={"after": "500ms"}), tone_of(0.5)
+        await talk(model_type, *turns, metadata={"renew_after_seconds": 3})
+        assert [name for number, name in there().items() if number not in before] == []
+    finally:
+        gc.enable()

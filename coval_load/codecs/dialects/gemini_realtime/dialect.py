@@ -82,19 +82,6 @@ class GeminiRealtime(VoiceDialect):
         self._audio = ReplyAudio()
         self._awaited: set[str] = set()
         self._cancelled: set[str] = set()
-        self._readers: Sequence[tuple[str, Callable[[dict[str, Any], list[Event]], None]]] = (
-            ("setupComplete", self._read_setup_complete),
-            ("voiceActivity", self._read_voice_activity),
-            ("voiceActivityDetectionSignal", self._read_voice_activity),
-            ("serverContent", self._read_content),
-            ("toolCall", self._read_tool_call),
-            ("toolCallCancellation", self._read_cancellation),
-            ("usageMetadata", self._read_usage),
-            ("serverContent", self._read_ends),
-            ("sessionResumptionUpdate", self._read_resumption),
-            ("goAway", self._read_go_away),
-            ("error", self._read_error),
-        )
 
     def closed(self, code: int, reason: str) -> Event | None:
         """A key that is not taken, or a limit that is used up: the API says so by closing."""
@@ -174,13 +161,13 @@ class GeminiRealtime(VoiceDialect):
             return [Violation(f"expected a JSON object; got {kind_of(message)}")]
         events: list[Event] = []
         is_known = False
-        for name, read in self._readers:
+        for name, read in _READERS:
             # What a reader found before it came upon something misshapen stays: turns have moved on with it.
             try:
                 found = object_in(message, name)
                 if found is not None:
                     is_known = True
-                    read(found, events)
+                    read(self, found, events)
             except Misshapen as wrong:
                 is_known = True
                 if Violation(wrong.reason) not in events:
@@ -323,3 +310,19 @@ def _tool_call(call: dict[str, Any]) -> ToolCallReceived:
     except ValueError as error:
         raise Misshapen(f"expected JSON in args of {name[:_LONGEST_ID]!r}; got it {error}") from error
     return ToolCallReceived(text_in(call, "id"), name, arguments)
+
+
+_READERS: Sequence[tuple[str, Callable[[GeminiRealtime, dict[str, Any], list[Event]], None]]] = (
+    ("setupComplete", GeminiRealtime._read_setup_complete),
+    ("voiceActivity", GeminiRealtime._read_voice_activity),
+    ("voiceActivityDetectionSignal", GeminiRealtime._read_voice_activity),
+    ("serverContent", GeminiRealtime._read_content),
+    ("toolCall", GeminiRealtime._read_tool_call),
+    ("toolCallCancellation", GeminiRealtime._read_cancellation),
+    ("usageMetadata", GeminiRealtime._read_usage),
+    ("serverContent", GeminiRealtime._read_ends),
+    ("sessionResumptionUpdate", GeminiRealtime._read_resumption),
+    ("goAway", GeminiRealtime._read_go_away),
+    ("error", GeminiRealtime._read_error),
+)
+"""The fields of a message in the order of what they mean."""
