@@ -1,4 +1,4 @@
-"""`make test`: the tests in several processes at once. Two mostly wait and measure, the others mostly compute.
+"""`make test`: the tests in several processes at once. Three mostly wait and measure, the others mostly compute.
 
 Those that compute give way (`nice`), so that what is measured at the same time is not late because of them. Those that
 hold our clock against an agent's come when the others that wait are done, with one beside them that computes; what is
@@ -17,7 +17,10 @@ import trio
 
 ROOT = Path(__file__).parents[1]
 MEASURING = ["tests/end_to_end/test_starved.py", "tests/end_to_end/test_truth.py"]
+IN_VIRTUAL_TIME = ["tests/end_to_end/test_realtime_conversations.py", "tests/end_to_end/test_realtime_turns.py"]
+"""End to end, but they wait for nothing."""
 COMPUTING = [
+    IN_VIRTUAL_TIME,
     ["tests/engine"],
     ["tests/report", "tests/plans"],
     ["tests/codecs", "tests/agents", "tests/actors"],
@@ -25,7 +28,6 @@ COMPUTING = [
 ]
 """What takes long goes first; the last share is whatever is in none of these."""
 SECONDS: Mapping[str, float] = {
-    "test_realtime_conversations": 20,
     "test_a2a_conversations": 18,
     "test_broken_terminal": 14,
     "test_plan_command": 13,
@@ -63,9 +65,9 @@ def found(pattern: str) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
 
 
-def waiting_shares(count: int = 2) -> list[list[str]]:
+def waiting_shares(count: int = 3) -> list[list[str]]:
     """The end-to-end tests but those that measure, in shares that take equally long."""
-    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING}
+    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING, *IN_VIRTUAL_TIME}
     shares: list[list[str]] = [[] for _ in range(count)]
     for path in sorted(paths, key=lambda path: (-seconds([path]), path)):
         min(shares, key=seconds).append(path)
