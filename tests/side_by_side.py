@@ -17,10 +17,7 @@ import trio
 
 ROOT = Path(__file__).parents[1]
 MEASURING = ["tests/end_to_end/test_starved.py", "tests/end_to_end/test_truth.py"]
-IN_VIRTUAL_TIME = ["tests/end_to_end/test_realtime_conversations.py", "tests/end_to_end/test_realtime_turns.py"]
-"""End to end, but they wait for nothing."""
 COMPUTING = [
-    IN_VIRTUAL_TIME,
     ["tests/engine"],
     ["tests/report", "tests/plans"],
     ["tests/codecs", "tests/agents", "tests/actors"],
@@ -28,13 +25,15 @@ COMPUTING = [
 ]
 """What takes long goes first; the last share is whatever is in none of these."""
 SECONDS: Mapping[str, float] = {
+    "test_realtime_conversations": 40,
+    "test_readme": 25,
+    "test_realtime_guide": 22,
+    "test_dashboard": 20,
     "test_a2a_conversations": 18,
     "test_broken_terminal": 14,
     "test_plan_command": 13,
-    "test_readme": 13,
     "test_report_page": 13,
     "test_http_chat_conversations": 12,
-    "test_realtime_guide": 12,
     "test_interrupts": 12,
     "test_full_disk": 11,
     "test_commands": 9,
@@ -43,7 +42,6 @@ SECONDS: Mapping[str, float] = {
     "test_added_http_protocol": 8,
     "test_voice_conversations": 8,
     "test_reconnects": 7,
-    "test_dashboard": 7,
     "test_http_cuts": 7,
     "test_kept_conversations": 7,
     "test_http_attacks": 6,
@@ -67,7 +65,7 @@ def found(pattern: str) -> list[str]:
 
 def waiting_shares(count: int = 3) -> list[list[str]]:
     """The end-to-end tests but those that measure, in shares that take equally long."""
-    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING, *IN_VIRTUAL_TIME}
+    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING}
     shares: list[list[str]] = [[] for _ in range(count)]
     for path in sorted(paths, key=lambda path: (-seconds([path]), path)):
         min(shares, key=seconds).append(path)

@@ -128,13 +128,8 @@ class AgentReplies:
 
     def ended_silently(self) -> bool:
         """Whether the agent's turn is over and none of its replies holds audio."""
-        done = [reply for reply in self._awaited if reply.ended is None or reply.ended.status != "cancelled"]
-        return (
-            bool(done)
-            and not self.going_on()
-            and all(reply.heard_from is None for reply in done)
-            and done[-1].ended is not None
-        )
+        answers = self.answers()
+        return bool(answers) and not self.going_on() and all(reply.heard_from is None for reply in answers)
 
     def going_on(self) -> bool:
         """Whether a reply is under way, or one is due for what a tool gave."""

@@ -169,11 +169,12 @@ class VoiceConversation:
         return Taken(anchor, start, late)
 
     def _show(self, show: Show, line: Line, *, barge_in: bool) -> Taken:
-        line.send(line.dialect.media(show.name, show.mime_type, show.data))
         sent_at = trio.current_time()
         entry = self.simulation.transcript.add(Entry("user", show.name, sent_at, sent_at, kind="media"))
-        self.simulation.tell("the caller sent an image", f"{show.name}, {len(show.data)} bytes")
+        # Before the image goes out: what the caller interrupts is cut off, not the answer to it.
         self._come_in(entry, sent_at, sent_at, barge_in=barge_in)
+        line.send(line.dialect.media(show.name, show.mime_type, show.data))
+        self.simulation.tell("the caller sent an image", f"{show.name}, {len(show.data)} bytes")
         return Taken(sent_at, sent_at, sent_at - self._due)
 
     def _come_in(self, entry: Entry, first_at: float, last_at: float, *, barge_in: bool) -> None:

@@ -58,12 +58,12 @@ def latest(request):
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 def test_chat_completions(stream):
     format_ = HttpAgentFormat(URL, openai_compatible=True, model="m", system_prompt="Be brief", stream=stream)
-    check_http_dialect(format_, VALUES, COMPLETIONS, read_text=latest, most_runs=12)
+    check_http_dialect(format_, VALUES, COMPLETIONS, read_text=latest, most_runs=8)
 
 
 def test_the_responses_api():
     format_ = HttpAgentFormat(URL, response_format="responses", authorization={"Authorization": "Bearer x"})
-    check_http_dialect(format_, VALUES, RESPONSES, read_text=latest, most_runs=12)
+    check_http_dialect(format_, VALUES, RESPONSES, read_text=latest, most_runs=8)
 
 
 def test_an_api_of_its_own():
@@ -87,7 +87,7 @@ def test_an_api_of_its_own():
         ],
         initialization=b'{"sessionId": "s-1", "made": {"by": "x"}, "region": null}',
         read_text=lambda request: json.loads(request.body)["request"]["last"],
-        most_runs=12,
+        most_runs=8,
     )
 
 
@@ -145,5 +145,5 @@ def test_a2a(v, stream):
         discovered=json.dumps(card).encode(),
         initialization=b'{"access_token": "t-1", "tier": "gold"}',
         read_text=heard,
-        most_runs=12,
+        most_runs=8,
     )
