@@ -1,8 +1,7 @@
 """`make test`: the tests in several processes at once. Three mostly wait and measure, the others mostly compute.
 
-Those that compute give way (`nice`), so that what is measured at the same time is not late because of them. Those that
-hold our clock against an agent's come when the others that wait are done, with one beside them that computes; what is
-left then is computed on every core.
+Those that compute give way (`nice`), so that what is measured at the same time is not late because of them, and no core
+is idle while others wait. Those that hold our clock against an agent's come when the others that wait are done.
 """
 
 import math
@@ -55,6 +54,7 @@ SECONDS: Mapping[str, float] = {
 }
 """About how long files take that wait long, on a machine of two cores."""
 OTHER_S = 2.0
+CORES = 2
 GIVES_WAY = ["nice", "-n", "10"] if shutil.which("nice") else []
 
 
@@ -111,12 +111,12 @@ class Suite:
     async def run(self) -> None:
         """All of it."""
         async with trio.open_nursery() as computing:
-            computing.start_soon(self.compute)
+            for _ in range(CORES):
+                computing.start_soon(self.compute)
             async with trio.open_nursery() as waiting:
                 for share in waiting_shares():
                     waiting.start_soon(self.take, share)
             await self.take(MEASURING)
-            computing.start_soon(self.compute)
 
 
 if __name__ == "__main__":

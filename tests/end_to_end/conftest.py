@@ -10,6 +10,7 @@ import trio.testing
 import yaml
 from command import Demos
 from in_process import CHAT, chat_plan, on_the_line, run, voice_plan, write_tone
+from processes import MEDIA
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def demos(request, tmp_path_factory):
     running = Demos(tmp_path_factory.mktemp("demos"))
     if any(item.path.name == "test_demos.py" for item in request.session.items):
         running.begin("voice")
-        for medium in ("chat_websocket", "chat", "chat_a2a", "openai_realtime", "gemini_realtime"):
+        for medium in MEDIA[1:]:
             running.begin(medium, "--json")
     yield running
     running.clean_up()

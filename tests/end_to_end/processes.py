@@ -12,6 +12,9 @@ from coval_load.reference.process import START_TIMEOUT_S, _describe
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
 """Whether `make test-deep` runs: the same tests, with more of everything."""
 
+MEDIA = ("voice", "chat", "openai_realtime", "gemini_realtime", *(("chat_websocket", "chat_a2a") if DEEP else ()))
+"""What there is a demo of; those left out without `make test-deep` take the way of one that is there."""
+
 
 @asynccontextmanager
 async def agents(folder, arguments):

@@ -4,22 +4,14 @@ import json
 
 import pytest
 from command import ESCAPE
+from processes import MEDIA
 
 from coval_load.engine.run_folder import read_rows
 
 
-@pytest.mark.parametrize(
-    ("medium", "scheme"),
-    [
-        ("voice", "wss"),
-        ("chat_websocket", "wss"),
-        ("chat", "https"),
-        ("chat_a2a", "https"),
-        ("openai_realtime", "wss"),
-        ("gemini_realtime", "wss"),
-    ],
-)
-def test_demo(demos, medium, scheme):
+@pytest.mark.parametrize("medium", MEDIA)
+def test_demo(demos, medium):
+    scheme = "https" if medium in ("chat", "chat_a2a") else "wss"
     folder, done = demos.end(medium)
     assert done.exit_code in (0, 98), done.both  # a machine that is too busy for this may say so
     assert f"2 callers against a reference agent at {scheme}://127.0.0.1:" in done.err

@@ -10,7 +10,7 @@ from processes import DEEP
 
 from coval_load.engine.run_folder import read_rows
 
-MANY = 10_000 if DEEP else 3_000
+MANY = 10_000 if DEEP else 2_000
 
 
 async def answers(call):
