@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 from docs_pages import blocks, page
+from followed_steps import Done
 
-from coval_load.engine.run_folder import read_rows
 from coval_load.reference.process import start_reference_agent
 
 COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
@@ -44,28 +43,6 @@ STEPS = {
     "run plan with tools": (RUN_PLAN, "tools", WITH_TOOLS),
 }
 """What is done, with which agent, and which agent file."""
-
-
-@attrs.frozen
-class Done:
-    """A step in a folder of its own: what the command printed and exited with, and what it left."""
-
-    code: int
-    printed: str
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        (results,) = (self.folder / "coval-runs").iterdir()
-        return results
-
-    @property
-    def summary(self) -> dict:
-        return json.loads((self.results / "summary.json").read_text())
-
-    @property
-    def rows(self) -> list[dict]:
-        return list(read_rows(self.results / "simulations.jsonl"))
 
 
 async def follow(command: str, folder: Path, agent, body: dict) -> Done:

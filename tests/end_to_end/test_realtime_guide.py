@@ -4,15 +4,14 @@ import json
 import shlex
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 from command import coval_load
 from docs_pages import blocks, page
+from followed_steps import Done
 from processes import agents
 
 from coval_load.engine import metrics
-from coval_load.engine.run_folder import read_rows
 from coval_load.reference.realtime.gates import KEY
 
 RUN, RUN_OWN = [text.strip() for language, text in blocks("realtime") if language == "sh"]
@@ -37,28 +36,6 @@ AGENTS = {
     "own server": ["--model-type=openai_realtime", "--no-tls", *USUAL],
     "with tools": ["--model-type=openai_realtime", "--tool-rounds=1", *USUAL],
 }
-
-
-@attrs.frozen
-class Done:
-    """A step in a folder of its own: what the command printed and exited with, and what it left."""
-
-    code: int
-    printed: str
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        (results,) = (self.folder / "coval-runs").iterdir()
-        return results
-
-    @property
-    def summary(self) -> dict:
-        return json.loads((self.results / "summary.json").read_text())
-
-    @property
-    def rows(self) -> list[dict]:
-        return list(read_rows(self.results / "simulations.jsonl"))
 
 
 async def follow(step: str, folder: Path, agent) -> Done:
