@@ -202,9 +202,12 @@ def test_gemini_messages(judge, gemini_format):
     assert any(isinstance(event, ToolResultsAwaited) for event in decoded(dialect, GEMINI_CALLS))
     sent += read(dialect.give_results(RESULTS))
     judge.holds(GEMINI, "client", sent)
-    activities = [message["realtimeInput"] for message in sent if "realtimeInput" in message][1:]
+    inputs = [message["realtimeInput"] for message in sent if "realtimeInput" in message][1:]
     manual = gemini_format.activity_detection == "manual"
-    assert activities == ([{"activityStart": {}}, {"activityEnd": {}}] if manual else [])
+    begins, ends = ([{"activityStart": {}}], [{"activityEnd": {}}]) if manual else ([], [])
+    # A turn that is spoken, one that says nothing, and one that shows an image.
+    blank, image = [{"text": "."}], [next(one for one in inputs if "video" in one)]
+    assert inputs == [*begins, *ends, *begins, *blank, *ends, *begins, *image, *blank, *ends]
 
 
 def test_gemini_goes_on_with_the_last_handle(judge, gemini_format):
@@ -219,7 +222,8 @@ def test_gemini_goes_on_with_the_last_handle(judge, gemini_format):
 
 
 def test_gemini_is_told_what_was_said_where_there_is_no_handle(judge, gemini_format):
-    setup, history = read(gemini_format.open({"simulation_output_id": "s-1"}).renewed(SAID).opening())
+    renewed = gemini_format.open({"simulation_output_id": "s-1"}).renewed(SAID)
+    (setup,), (history,) = read(renewed.opening()), read(renewed.when_ready())
     judge.holds(GEMINI, "client", [setup, history])
     # What the package says of `HistoryConfig`: only so are turns not answered, and may end with the model's.
     assert setup["setup"]["historyConfig"] == {"initialHistoryInClientContent": True}
