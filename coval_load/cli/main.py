@@ -22,9 +22,22 @@ _COMMANDS: Mapping[str, str] = {
     "reference-agent": "coval_load.reference.command:reference_agent",
 }
 
+_HELP: Mapping[str, str] = {
+    "demo": "Call a reference agent that this starts on loopback, over TLS, and print the summary.",
+    "run": "Run a load test: PLAN, or --agent with a test set that comes with the package.",
+    "soak": "Run PLAN, or --agent, with a steady load for --duration, and tell what changed over that time.",
+    "check": "Validate FILE, an agent (connect-an-agent body) or a plan, and report all faults at once.",
+    "plan": "Show what PLAN will do: how many simulations, how many at once, when, and what will have to wait.",
+    "report": "Print the summary of the run in DIR, also of one that was killed before it wrote any, "
+    "and write its page.",
+    "compare": "Show what changed from the first RUN to each other one, and what of it is more than chance.",
+    "reference-agent": "Run a reference agent until interrupted.",
+}
+"""How each command begins what it says of itself: to ask them, all would have to be imported, which takes a second."""
+
 
 class _Commands(click.Group):
-    """Imports a command when it is asked for: all of them together take a second."""
+    """Imports a command when it is asked for, and none of them to list them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -35,6 +48,10 @@ class _Commands(click.Group):
         module, _, name = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        listed = click.Group(commands=[click.Command(name, help=_HELP[name]) for name in self.list_commands(ctx)])
+        listed.format_commands(ctx, formatter)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
