@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,13 +17,13 @@ WORKS = ("frames", "chat", "connections", "http_chat")
 class Job:
     """What a peer is to do, and against which agent.
 
-    `work` is one of `WORKS`; README.md says what each of them is. `endpoint` is a WebSocket URL (`wss://127.0.0.1:PORT/`,
-    `ws:` without TLS), for `http_chat` an HTTP one that ends in `/chat`. `ca_file` is a PEM file with the authority that
-    issued the agent's certificate (valid for 127.0.0.1), None without TLS. `sessions` are held at once, begun as fast
-    as the peer can. `seconds` is how long the peer works, counted from its own start: long enough for all that is
-    measured; the harness ends it by its `stop_signal` before that. `interval_s` separates the frames of a session,
-    `turns` is the number of messages in a conversation. `folder` is empty and the peer's own: it is the working
-    directory, for plans, logs and results.
+    `work` is one of `WORKS`, see README.md. `endpoint` is a WebSocket URL (`wss://127.0.0.1:PORT/`, `ws:` without TLS),
+    for `http_chat` an HTTP one that ends in `/chat`. `ca_file` is a PEM file with the authority that issued the agent's
+    certificate (valid for 127.0.0.1), None without TLS. `sessions` are held at once, begun as fast as the peer can.
+    `seconds` is how long the peer works, counted from its own start: long enough for all that is measured; the harness
+    ends it by its `stop_signal` before that. `interval_s` separates the frames of a session, `turns` is the number of
+    messages in a conversation. `folder` is empty and the peer's own: it is the working directory, for plans, logs and
+    results.
     """
 
     work: str
@@ -67,6 +68,8 @@ class Peer:
     it is started. `errors(job, printed)` is what the peer itself reports as errors, by kind, after it ended; `printed`
     are its standard output and error, the last 64 KiB. `stop_signal` asks it to end in order: it has `stop_s` seconds
     before its processes are killed. `connect_s` is how long it may take from its start to its last session.
+    `only_handshakes` is for a floor that closes after the TLS handshake, which the agent then counts; it is left out
+    without TLS.
     """
 
     name: str
@@ -78,6 +81,24 @@ class Peer:
     stop_signal: signal.Signals = signal.SIGINT
     stop_s: float = 10.0
     connect_s: float = 60.0
+    only_handshakes: bool = False
+
+
+def arguments(job: Job) -> list[str]:
+    """For scripts of ours: WORK ENDPOINT CA_FILE|- SESSIONS SECONDS INTERVAL_SECONDS TURNS."""
+    ca_file = str(job.ca_file or "-")
+    return [job.work, job.endpoint, ca_file, *map(str, (job.sessions, job.seconds, job.interval_s, job.turns))]
+
+
+def installed(*distributions: str) -> str:
+    """Their names and versions, for `about`; without a version where one is not installed."""
+    known = []
+    for name in distributions:
+        try:
+            known.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            known.append(name)
+    return ", ".join(known)
 
 
 def missing_modules(*names: str) -> str | None:

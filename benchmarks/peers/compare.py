@@ -1,0 +1,109 @@
+"""Load generators side by side: the same work against the same agent, one after the other.
+
+    python benchmarks/peers/compare.py [--work frames,chat,connections,http_chat] [--peers coval-load,locust,...]
+        [--sessions 200] [--seconds 8] [--plain] [--json FILE]
+
+Prints a table for each work. README.md in this folder says what is measured and how, and how to add a peer.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import click
+from interface import WORKS, Peer
+from measuring import AGENT_CORE, CORES, GENERATOR_CORE, Failed, Load, Measured, measure
+from process_tree import adopt_orphans
+from table import HEAD, OURS, as_json, row, title, verdict
+
+HERE = Path(__file__).parent
+
+
+def find_peers() -> dict[str, Peer]:
+    """All that have a folder here, ours first."""
+    found: dict[str, Peer] = {}
+    for path in sorted(HERE.glob("*/peer.py"), key=lambda path: (path.parent.name != "coval_load", path)):
+        spec = importlib.util.spec_from_file_location(f"described_in_{path.parent.name}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= {peer.name: peer for peer in module.PEERS}
+    return found
+
+
+def chosen(asked: str, known: list[str], what: str) -> list[str]:
+    """The names in a comma-separated list; all where it is empty."""
+    names = [name.strip() for name in asked.split(",")] if asked else known
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"expected {what} of {', '.join(known)}, got {name!r}")
+    return names
+
+
+def compare(work: str, peers: list[Peer], load: Load) -> dict[str, Measured | str]:
+    """Run them one after the other; a line for each as soon as it is there."""
+    print(f"\n{title(work, load.turns)}\n{HEAD}", flush=True)
+    results: dict[str, Measured | str] = {}
+    for peer in peers:
+        results[peer.name] = found = result(peer, load)
+        ours = results.get(OURS)
+        if isinstance(found, Measured):
+            print(row(peer.name, found, ours if isinstance(ours, Measured) else None), flush=True)
+        else:
+            print(f"{peer.name:18}{found}", flush=True)
+    if said := verdict(work, results):
+        print(said, flush=True)
+    return results
+
+
+def result(peer: Peer, load: Load) -> Measured | str:
+    """What was measured, or why nothing was."""
+    if advice := peer.missing():
+        return f"missing: {advice}"
+    try:
+        return measure(peer, load)
+    except Failed as reason:
+        return f"failed: {reason}"
+
+
+@click.command()
+@click.option("--work", default="", help="A comma-separated list; all of them by default.")
+@click.option("--peers", "names", default="", help="A comma-separated list; all of them by default.")
+@click.option("--sessions", default=200, show_default=True, help="Held at once.")
+@click.option("--seconds", default=8.0, show_default=True, help="The window that is measured.")
+@click.option("--settle", default=2.0, show_default=True, help="Seconds between the last connection and the window.")
+@click.option("--turns", default=10, show_default=True, help="Messages in a conversation.")
+@click.option("--plain", is_flag=True, help="Without TLS.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write what was measured to this file.")
+def main(
+    work: str,
+    names: str,
+    sessions: int,
+    seconds: float,
+    settle: float,
+    turns: int,
+    plain: bool,
+    json_file: Path | None,
+) -> None:
+    """Print a table for each work."""
+    adopt_orphans()
+    known = find_peers()
+    works = chosen(work, list(WORKS), "works")
+    peers = [known[name] for name in chosen(names, list(known), "peers")]
+    tls = "without TLS" if plain else "TLS 1.3, certificates verified, no resumption"
+    cores = "one core for both" if len(CORES) == 1 else f"generator on core {GENERATOR_CORE}, agent on {AGENT_CORE}"
+    print(f"{sessions} sessions, {seconds:g} s, {tls}; {cores}")
+    for peer in peers:
+        print(f"  {peer.name:18}{peer.about}")
+    results = {}
+    for each in works:
+        able = [peer for peer in peers if each in peer.works and not (plain and peer.only_handshakes)]
+        load = Load(each, sessions, seconds, settle_s=settle, turns=turns, use_tls=not plain)
+        results[each] = compare(each, able, load)
+    if json_file:
+        json_file.write_text(json.dumps(as_json(results), indent=2) + "\n")
+    sys.exit(any(isinstance(found, str) for found_by_name in results.values() for found in found_by_name.values()))
+
+
+if __name__ == "__main__":
+    main()

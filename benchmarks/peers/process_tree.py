@@ -1,0 +1,93 @@
+"""A process and all that descends from it: what it cost, what it holds, and its end.
+
+Whoever starts trees calls `adopt_orphans` first: descendants whose parents have ended, daemons too, are then children
+of the harness, and are neither missed nor left behind.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+import psutil
+
+PR_SET_CHILD_SUBREAPER = 36
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+GONE = (ProcessLookupError, FileNotFoundError, PermissionError, psutil.Error)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants that lose theirs (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@attrs.define(eq=False)
+class ProcessTree:
+    """All that descends from this process, but for `others`, which are no part of it."""
+
+    root: subprocess.Popen
+    others: Iterable[int]
+
+    def members(self) -> list[psutil.Process]:
+        """Those that run now."""
+        others = set(self.others)
+        return [process for process in psutil.Process().children(recursive=True) if process.pid not in others]
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU time, children that have ended included: only differences mean something."""
+        times = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return times.ru_utime + times.ru_stime + sum(cpu_s(process.pid) for process in self.members())
+
+    def memory_bytes(self) -> int:
+        """Proportional set size where the kernel tells it, else resident set size."""
+        return sum(memory_bytes(process) for process in self.members())
+
+    def end(self, stop_signal: signal.Signals, stop_s: float) -> bool:
+        """Ask the root, wait `stop_s` for it, and kill what is left; whether nothing was left of the root."""
+        in_order = True
+        if self.root.poll() is None:
+            self.root.send_signal(stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                self.root.wait(stop_s)
+            in_order = self.root.poll() is not None
+        self.kill()
+        return in_order
+
+    def kill(self) -> None:
+        """Kill each by its id, until none is left; children of those that were killed are ours by then."""
+        for _ in range(50):
+            left = self.members()
+            for process in left:
+                with suppress(*GONE):
+                    process.kill()
+            psutil.wait_procs(left, timeout=1)
+            if not left:
+                break
+        self.root.wait(5)
+
+
+def cpu_s(pid: int) -> float:
+    """A process' own time to the nanosecond, its threads' included, and that of children it has waited for."""
+    try:
+        own_s = time.clock_gettime((~pid << 3) | 2)  # as clock_getcpuclockid(3) has it
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, *GONE):
+        return 0.0
+    return own_s + (int(fields[13]) + int(fields[14])) / TICKS_A_SECOND
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Zero for one that has just ended."""
+    with suppress(*GONE):
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    with suppress(*GONE):
+        return process.memory_info().rss
+    return 0
