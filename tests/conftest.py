@@ -1,9 +1,18 @@
-"""Hypothesis profiles: a fast one by default, a deep one by `make test-deep`."""
+"""Hypothesis profiles, a fast one by default and a deep one by `make test-deep`; what the collector leaves alone."""
 
+import gc
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("fast", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What was imported stays, so the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -4,6 +4,7 @@ To import takes a command most of a second of a core, and the tests start hundre
 starts, or on signals and terminals, is for real processes.
 """
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -41,6 +42,7 @@ def _become(cwd, env, out, err):
         os.dup2(file, stream.fileno())
         os.close(file)
     warnings.simplefilter("error")
+    gc.freeze()  # or the collector would copy all memory that is shared with the others
 
 
 def _command(words, *where):

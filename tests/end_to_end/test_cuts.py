@@ -9,13 +9,12 @@ import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import answers, chat_plan, on_the_line, rehearse, voice_plan
+from in_process import answers, chat_plan, launch, on_the_line, voice_plan
 from trio.testing import MockClock
 
 from coval_load.actors.simulation import Simulation
 from coval_load.engine.link import Link
 from coval_load.engine.run_folder import create, read_rows
-from coval_load.plans.launch import run_plan
 
 
 async def talk(call):
@@ -48,7 +47,7 @@ async def run_until(plan, folder, told):
             await trio.sleep(seconds)
             tell()
 
-    finished = await run_plan(rehearse(plan), folder, watches=[interrupt])
+    finished = await launch(plan, folder, watches=[interrupt])
     return finished.summary, runners[0]
 
 
