@@ -101,7 +101,10 @@ def simulated(endpoint: str, ca_file: str, turn: str, simulations: int, at_once:
         folder = create(Path(temporary) / "run", "connections", datetime.now(UTC))
         finished = trio.run(run_plan, Ensemble.rehearse(loaded, protocols), folder)
     if finished.summary["counts"]["completed"] != simulations:
-        raise SystemExit(f"expected {simulations} simulations to complete; got {finished.summary['counts']}")
+        raise SystemExit(
+            f"expected {simulations} simulations to complete; got {finished.summary['counts']}: "
+            f"{finished.summary['error_examples']}"
+        )
 
 
 def cpu_us(work: Callable[[], None]) -> float:

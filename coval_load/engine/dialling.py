@@ -1,5 +1,6 @@
 """From an open socket to an open WebSocket: the upgrade (RFC 6455 section 4), each failure by its name."""
 
+import logging
 import re
 import ssl
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from coval_load.engine.acceptance import end_of_acceptance
 from coval_load.engine.connecting import Opener, reason
 from coval_load.engine.link import MAX_MESSAGE_BYTES
 from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
@@ -23,6 +26,12 @@ from coval_load.engine.wire import Socket
 
 _LONGEST_ANSWER = 64 * 1024
 """Bytes of a refusal that are read. `websockets` takes a megabyte, and half a minute for it in chunks of some bytes."""
+
+_READ_BYTES = 16 * 1024
+"""One TLS record holds at most this, so a read never leaves decrypted bytes that no selector sees."""
+
+_LOGGER = logging.getLogger("websockets.client")
+"""Looked up once: `websockets` would do so for each connection."""
 
 _STATUS = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: |$)")
 
@@ -63,11 +72,32 @@ def _uri(url: str) -> WebSocketURI:
 async def _upgrade(
     wire: Socket, uri: WebSocketURI, headers: Sequence[tuple[str, str]], credentials: str
 ) -> ClientProtocol:
-    protocol = ClientProtocol(uri, subprotocols=_subprotocols(headers), max_size=MAX_MESSAGE_BYTES)
+    protocol = _protocol(uri, headers, State.OPEN)
     request = protocol.connect()
     _set_headers(request.headers, headers)
-    protocol.send_request(request)
-    pending = b"".join(protocol.data_to_send())
+    await _send(wire, request.serialize())
+    answer = await _read_some(wire)
+    behind = end_of_acceptance(answer, protocol.key)
+    if behind is None:
+        return await _read_to_the_end(wire, answer, _asked_before(protocol, uri, headers), credentials)
+    if behind < len(answer):  # stays for the link
+        protocol.receive_data(answer[behind:])
+    return protocol
+
+
+def _protocol(uri: WebSocketURI, headers: Sequence[tuple[str, str]], state: State) -> ClientProtocol:
+    return ClientProtocol(
+        uri, subprotocols=_subprotocols(headers), state=state, max_size=MAX_MESSAGE_BYTES, logger=_LOGGER
+    )
+
+
+def _asked_before(asked: ClientProtocol, uri: WebSocketURI, headers: Sequence[tuple[str, str]]) -> ClientProtocol:
+    protocol = _protocol(uri, headers, State.CONNECTING)
+    protocol.key = asked.key
+    return protocol
+
+
+async def _send(wire: Socket, pending: bytes) -> None:
     while pending:
         try:
             pending = pending[wire.send(pending) :]
@@ -75,7 +105,22 @@ async def _upgrade(
             await trio.lowlevel.wait_writable(wire.raw)
         except OSError as error:
             raise _hung_up(error) from error
-    answer = await _read_answer(wire, protocol)
+
+
+async def _read_some(wire: Socket) -> bytes:
+    """What comes next; empty at the end."""
+    while True:
+        await trio.lowlevel.wait_readable(wire.raw)  # a read leaves nothing behind that it would not see: `_READ_BYTES`
+        try:
+            return wire.recv(_READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+        except OSError as error:
+            raise _hung_up(error) from error
+
+
+async def _read_to_the_end(wire: Socket, data: bytes, protocol: ClientProtocol, credentials: str) -> ClientProtocol:
+    answer = await _read_answer(wire, data, protocol)
     fault = protocol.handshake_exc
     if fault is not None:
         raise _not_upgraded(fault if isinstance(fault, InvalidStatus) else _refusal_in(answer) or fault, credentials)
@@ -83,28 +128,23 @@ async def _upgrade(
     return protocol
 
 
-async def _read_answer(wire: Socket, protocol: ClientProtocol) -> bytes:
-    """Read until `protocol` knows what it is; returns what came, up to a bound."""
+async def _read_answer(wire: Socket, data: bytes, protocol: ClientProtocol) -> bytes:
+    """Read on from `data` until `protocol` knows what it is; returns what came, up to a bound."""
     answer = b""
-    while not protocol.events and protocol.handshake_exc is None:
-        try:
-            data = wire.recv(16 * 1024)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            await trio.lowlevel.wait_readable(wire.raw)
-            continue
-        except OSError as error:
-            raise _hung_up(error) from error
-        if not data:
+    while True:
+        if data:
+            protocol.receive_data(data)
+            answer = (answer + data)[:_LONGEST_ANSWER]
+            is_long = len(answer) == _LONGEST_ANSWER and not protocol.events
+            if is_long or _is_refusal_without_length(answer):
+                protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
+        else:
             protocol.receive_eof()
             if not protocol.events and _refusal_in(answer) is None:
                 raise _hung_up(None)
-            continue
-        protocol.receive_data(data)
-        answer = (answer + data)[:_LONGEST_ANSWER]
-        is_long = len(answer) == _LONGEST_ANSWER and not protocol.events
-        if is_long or _is_refusal_without_length(answer):
-            protocol.receive_eof()  # else it would be read until the agent hangs up, which it may never do
-    return answer
+        if protocol.events or protocol.handshake_exc is not None:
+            return answer
+        data = await _read_some(wire)
 
 
 def _subprotocols(headers: Sequence[tuple[str, str]]) -> list[Subprotocol] | None:
