@@ -8,6 +8,7 @@ import ssl
 import attrs
 import trio
 
+from coval_load.engine.handshake_turn import HandshakeTurn
 from coval_load.engine.names import Address, Resolver
 from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 
@@ -35,7 +36,7 @@ class Opener:
 
     resolver: Resolver
     tls: ssl.SSLContext
-    _turn: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(1), init=False)
+    _turn: HandshakeTurn = attrs.field(factory=HandshakeTurn, init=False)
 
     async def open(
         self, host: str, port: int, secure: bool, *, what: str = "", tls_hint: str = ""
@@ -74,16 +75,21 @@ class Opener:
             secured = self.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
         except OSError as error:
             raise _tls_failed(host, error, hint) from error
+        goes_on = False
         try:
             while True:
                 try:
-                    async with self._turn:
+                    await self._turn.take(goes_on=goes_on)
+                    try:
                         secured.do_handshake()
                         return secured
+                    finally:
+                        self._turn.give_back()
                 except ssl.SSLWantReadError:
                     await trio.lowlevel.wait_readable(secured)
                 except ssl.SSLWantWriteError:
                     await trio.lowlevel.wait_writable(secured)
+                goes_on = True
         except (OSError, ssl.CertificateError) as error:
             secured.close()
             raise _tls_failed(host, error, hint) from error
