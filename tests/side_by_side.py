@@ -65,7 +65,7 @@ def found(pattern: str) -> list[str]:
 
 def waiting_shares(count: int = 3) -> list[list[str]]:
     """The end-to-end tests but those that measure, in shares that take equally long."""
-    paths = {*found("tests/end_to_end/test_*.py"), "tests/test_readme.py"} - {*MEASURING}
+    paths = {*found("tests/end_to_end/test_*.py")} - {*MEASURING}
     shares: list[list[str]] = [[] for _ in range(count)]
     for path in sorted(paths, key=lambda path: (-seconds([path]), path)):
         min(shares, key=seconds).append(path)
@@ -81,7 +81,7 @@ def computing_shares() -> list[list[str]]:
     taken = {"tests/end_to_end", *(path for share in COMPUTING for path in share)}
     folders = {str(Path(path).parent) for path in found("tests/*/**/test_*.py")}
     others = {folder for folder in folders if not any(Path(folder).is_relative_to(path) for path in taken)}
-    return [*COMPUTING, sorted({*others, *found("tests/test_*.py")} - {"tests/test_readme.py"})]
+    return [*COMPUTING, sorted({*others, *found("tests/test_*.py")})]
 
 
 class Suite:

@@ -1,24 +1,21 @@
 """Every command and code block of the README, run as a reader would, against a reference agent of our own."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import trio
+from command import Done, coval_load
 from docs_pages import blocks as page_blocks
+from processes import forked_agent
 
-from coval_load.reference.process import start_reference_agent
-
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
-COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
 SHORT = ["--concurrency", "2", "--simulations", "2"]
 """What takes a command of the README down to a test's size; later options overrule earlier ones."""
 
@@ -27,7 +24,7 @@ def blocks(language: str) -> list[str]:
     return [text for it, text in BLOCKS if it == language]
 
 
-async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess:
+async def command(line: str, agent, folder: Path) -> Done:
     words = shlex.split(line)
     assert words[0] == "coval-load"
     options = ["--allow-private", "--ca-file", str(agent.ca_file)]
@@ -35,20 +32,14 @@ async def command(line: str, agent, folder: Path) -> subprocess.CompletedProcess
         options += [*SHORT, "--accept-invalid"]  # a machine that is busy with other tests
     if words[1] == "soak":
         options += [*SHORT, "--accept-invalid", "--duration", "20s", "--ramp-up", "1s"]
-    return await trio.run_process(
-        [COVAL_LOAD, *words[1:], *options],
-        cwd=folder,
-        env={**os.environ, "AGENT_TOKEN": "a-token-of-mine", "OPENAI_API_KEY": "reference-token"},
-        capture_stdout=True,
-        capture_stderr=True,
-        check=False,
-    )
+    keys = {"AGENT_TOKEN": "a-token-of-mine", "OPENAI_API_KEY": "reference-token"}
+    return await coval_load(*words[1:], *options, cwd=folder, env=keys)
 
 
 async def test_the_commands_work_on_the_files_shown(tmp_path):
     lines = [line for line in COMMANDS if line.startswith("coval-load")]
     assert [line.split()[1] for line in lines] == ["check", "run", "plan", "run", "soak"]
-    async with start_reference_agent(["--delay", "400ms"]) as agent:
+    async with forked_agent(["--delay", "400ms"], tmp_path / "agent") as agent:
         written = json.loads(blocks("json")[0])
         assert written["metadata"]["endpoint"].startswith("wss://")
         written["metadata"]["endpoint"] = agent.endpoint
@@ -65,9 +56,9 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
                 nursery.start_soon(run, line, tmp_path)
                 await trio.sleep(1.1)  # a run folder's name has whole seconds
     for line, result in done:
-        assert result.returncode == 0, (line, result.stdout, result.stderr)
-        assert b"a-token-of-mine" not in result.stdout + result.stderr
-        assert (b"simulations" if " plan " in line else b"completed") in result.stdout
+        assert result.exit_code == 0, (line, result.both)
+        assert "a-token-of-mine" not in result.both
+        assert ("simulations" if " plan " in line else "completed") in result.out
     folders = list((tmp_path / "coval-runs").iterdir())
     assert len(folders) == 3
     for folder in folders:
@@ -78,15 +69,16 @@ async def test_the_commands_work_on_the_files_shown(tmp_path):
 
 async def test_a_prompt_behind_an_api_can_be_called_too(tmp_path):
     _, shown, _ = blocks("json")
-    async with start_reference_agent(["--model-type", "chat", "--api", "openai", "--delay", "100ms"]) as agent:
+    words = ["--model-type", "chat", "--api", "openai", "--delay", "100ms"]
+    async with forked_agent(words, tmp_path / "agent") as agent:
         written = json.loads(shown)
         assert written["metadata"]["chat_endpoint"].startswith("https://api.openai.com/")
         written["metadata"]["chat_endpoint"] = agent.endpoint
         (tmp_path / "agent.json").write_text(json.dumps(written))
         result = await command("coval-load check agent.json --dial", agent, tmp_path)
-    assert result.returncode == 0, (result.stdout, result.stderr)
-    assert b"completed" in result.stdout
-    assert b"reference-token" not in result.stdout + result.stderr
+    assert result.exit_code == 0, result.both
+    assert "completed" in result.out
+    assert "reference-token" not in result.both
 
 
 def test_a_prompt_behind_a_realtime_api_is_the_one_that_its_page_has_with_all_defaults():

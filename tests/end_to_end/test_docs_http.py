@@ -1,20 +1,16 @@
 """docs/openai.md, followed from an empty folder with a reference agent in the place of the model."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import trio
+from command import coval_load
 from docs_pages import blocks, page
 from followed_steps import Done
+from processes import agents
 
-from coval_load.reference.process import start_reference_agent
-
-COVAL_LOAD = str(Path(sys.executable).with_name("coval-load"))
 CHECK, RUN, RUN_PLAN = [text.strip() for language, text in blocks("openai") if language == "sh"]
 AGENT, WITH_TOOLS = [json.loads(text) for language, text in blocks("openai") if language == "json"]
 (PLAN,) = [text for language, text in blocks("openai") if language == "yaml"]
@@ -28,10 +24,11 @@ def with_keys(body: dict, **keys: object) -> dict:
     return body | {"metadata": body["metadata"] | keys}
 
 
+USUAL = ["--model-type", "chat", "--delay", "50ms"]
 AGENTS = {
-    "chat": ["--api", "openai"],
-    "responses": ["--api", "responses"],
-    "tools": ["--api", "openai", "--tool-rounds", "1"],
+    "chat": [*USUAL, "--api", "openai"],
+    "responses": [*USUAL, "--api", "responses"],
+    "tools": [*USUAL, "--api", "openai", "--tool-rounds", "1"],
 }
 STEPS = {
     "check": (CHECK, "chat", AGENT),
@@ -52,26 +49,13 @@ async def follow(command: str, folder: Path, agent, body: dict) -> Done:
     assert words[0] == "coval-load"
     own = ["--allow-private", "--ca-file", str(agent.ca_file)]
     own += [*SHORT, "--accept-invalid"] if words[1] == "run" else []
-    done = await trio.run_process(
-        [COVAL_LOAD, *words[1:], *own],
-        cwd=folder,
-        env={**os.environ, "OPENAI_API_KEY": KEY},
-        capture_stdout=True,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout.decode(), folder)
+    done = await coval_load(*words[1:], *own, cwd=folder, env={"OPENAI_API_KEY": KEY})
+    return Done(done.exit_code, done.both, folder)
 
 
 async def follow_all(folder: Path) -> dict[str, Done]:
     done = {}
     a_few = trio.CapacityLimiter(2)
-
-    async def start(name: str, *, task_status) -> None:
-        arguments = ["--model-type", "chat", "--delay", "50ms", *AGENTS[name]]
-        async with start_reference_agent(arguments) as agent:
-            task_status.started(agent)
-            await trio.sleep_forever()
 
     async def take(step: str, agent) -> None:
         command, _, body = STEPS[step]
@@ -79,12 +63,9 @@ async def follow_all(folder: Path) -> dict[str, Done]:
         async with a_few:
             done[step] = await follow(command, folder / step, agent, body)
 
-    async with trio.open_nursery() as running:
-        agents = {name: await running.start(start, name) for name in AGENTS}
-        async with trio.open_nursery() as following:
-            for step, (_, name, _) in STEPS.items():
-                following.start_soon(take, step, agents[name])
-        running.cancel_scope.cancel()
+    async with agents(folder, AGENTS) as running, trio.open_nursery() as following:
+        for step, (_, name, _) in STEPS.items():
+            following.start_soon(take, step, running[name])
     return done
 
 
