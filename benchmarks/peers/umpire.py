@@ -203,7 +203,7 @@ async def serve_with_picows(make, tls: ssl.SSLContext | None):
         def on_ws_frame(self, transport, frame):
             if frame.msg_type == WSMsgType.CLOSE:
                 self.in_order = True
-                transport.send_close(frame.get_close_code())
+                transport.send(WSMsgType.CLOSE, frame.get_payload_as_bytes())
                 transport.disconnect()
                 return
             payload = frame.get_payload_as_bytes()
