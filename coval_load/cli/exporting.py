@@ -7,23 +7,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 import click
-import orjson
 
 from coval_load.cli.output import say
 from coval_load.cli.parameters import FOLDER
 from coval_load.cli.preparing import refuse
-from coval_load.cli.waiting import say_how_much
-from coval_load.engine.run_folder import write_atomically
 from coval_load.faults import Fault, Faulty
-from coval_load.report.diagnosis.finding import Diagnosis
-from coval_load.report.exports import github, hgrm, junit, parquet
-from coval_load.report.kept import Kept
-from coval_load.report.scan import scan
 from coval_load.report.visible import visible
+
+if TYPE_CHECKING:
+    from coval_load.report.diagnosis.finding import Diagnosis
 
 _OPTIONS = (
     click.option(
@@ -78,8 +74,11 @@ def refuse_unwritable(exports: Exports) -> None:
     Before anything is dialled: a run of hours must not find out at its end.
     """
     faults = [fault for option, folder in exports.folders if (fault := _unwritable(option, folder)) is not None]
-    if exports.parquet is not None and not parquet.is_installed():
-        faults.append(Fault("--parquet", parquet.MISSING))
+    if exports.parquet is not None:
+        from coval_load.report.exports import parquet
+
+        if not parquet.is_installed():
+            faults.append(Fault("--parquet", parquet.MISSING))
     if faults:
         refuse(Faulty(faults))
 
@@ -130,6 +129,11 @@ def _reason(error: Exception) -> str:
 
 
 def _write_junit(path: Path, folder: Path, summary: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    from coval_load.cli.waiting import say_how_much
+    from coval_load.engine.run_folder import write_atomically
+    from coval_load.report.exports import junit
+    from coval_load.report.scan import scan
+
     say_how_much(folder, "--junit")
     cases = junit.TestCases()
     scan(folder, run, [cases])
@@ -138,12 +142,19 @@ def _write_junit(path: Path, folder: Path, summary: Mapping[str, Any], run: Mapp
 
 
 def _write_hgrm(path: Path, _: Path, summary: Mapping[str, Any], __: Mapping[str, Any]) -> None:
-    hgrm.write_hgrm(path, summary)
+    from coval_load.report.exports.hgrm import write_hgrm
+
+    write_hgrm(path, summary)
 
 
 def _write_parquet(path: Path, folder: Path, _: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    from coval_load.cli.waiting import say_how_much
+    from coval_load.report.exports.parquet import ParquetTables
+    from coval_load.report.kept import Kept
+    from coval_load.report.scan import scan
+
     say_how_much(folder, "--parquet")
-    with parquet.ParquetTables(path, run, Kept(folder)) as tables:
+    with ParquetTables(path, run, Kept(folder)) as tables:
         scan(folder, run, [tables])
 
 
@@ -154,6 +165,10 @@ def say_summary(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None
     """
     say_told(text, sys.stderr if as_json else sys.stdout)
     if as_json:
+        import orjson
+
+        from coval_load.report.exports import github
+
         written = orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n"
         say(sys.stdout, github.inert_json(written) if github.is_github(os.environ) else written)
 
@@ -161,6 +176,8 @@ def say_summary(summary: Mapping[str, Any], text: str, *, as_json: bool) -> None
 def say_told(text: str, stream: TextIO) -> None:
     """`text`, which may hold an agent's words, so that a GitHub workflow takes none of them for a command."""
     if text:
+        from coval_load.report.exports import github
+
         say(stream, github.fenced(text, secrets.token_hex(16)) if github.is_github(os.environ) else text)
 
 
@@ -171,8 +188,10 @@ def export(
     exports: Exports,
     *,
     as_json: bool,
-    diagnosis: Diagnosis | None = None,
+    diagnosis: "Diagnosis | None" = None,
 ) -> None:
     """What is left to do when the summary of a run was printed: files, and what GitHub shows; nothing is raised."""
+    from coval_load.report.exports import github
+
     write_exports(folder, summary, run, exports)
     github.write_for_github(summary, run, os.environ, sys.stderr if as_json else sys.stdout, diagnosis)

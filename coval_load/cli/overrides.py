@@ -12,7 +12,6 @@ from coval_load.cli.parameters import DURATION, FILE, FOLDER, reach_options, rea
 from coval_load.cli.preparing import refuse
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.overrides import Overrides, plan_from_agent
-from coval_load.plans.threshold_text import parse_option
 
 _OPTIONS = (
     click.argument("plan", required=False, type=FILE),
@@ -140,6 +139,8 @@ def overridable(command: Callable[..., object]) -> Callable[..., object]:
 
 
 def _read_threshold(text: str) -> tuple[str, str]:
+    from coval_load.plans.threshold_text import parse_option
+
     try:
         return parse_option(text)
     except Faulty as faulty:

@@ -4,25 +4,25 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from coval_load.cli.exporting import say_told
 from coval_load.cli.output import say
 from coval_load.cli.preparing import in_colour
-from coval_load.cli.waiting import say_how_much
 from coval_load.faults import Faulty
-from coval_load.report.diagnosis.finding import Diagnosis
-from coval_load.report.summary_text import diagnosis_text
 from coval_load.report.visible import visible
+
+if TYPE_CHECKING:
+    from coval_load.report.diagnosis.finding import Diagnosis
 
 
 @attrs.define
 class Told:
     """What became of the page. `diagnosis` is None where the run could not be looked into."""
 
-    diagnosis: Diagnosis | None = None
+    diagnosis: "Diagnosis | None" = None
     is_written: bool = False
     is_interrupted: bool = False
 
@@ -38,7 +38,9 @@ def write_page(
     stream = sys.stderr if as_json else sys.stdout
     try:
         # Bokeh, Jinja2 and scipy take a second to load: nobody should wait for them who writes no page.
+        from coval_load.cli.waiting import say_how_much
         from coval_load.report.page.page import look_into, write_report
+        from coval_load.report.summary_text import diagnosis_text
 
         say_how_much(folder, "the page; Ctrl-C leaves it out")
         found = look_into(folder, summary, run)

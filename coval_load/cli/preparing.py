@@ -4,28 +4,32 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from coval_load.actors.protocols import known_protocols, template_faults
-from coval_load.codecs.audio.packaged import CLIPS
 from coval_load.faults import Faulty
-from coval_load.plans.loading import load_plan
-from coval_load.plans.overrides import Overrides
-from coval_load.plans.rehearsal import Ensemble
-from coval_load.plans.speech import find_speaker
+
+if TYPE_CHECKING:
+    from coval_load.plans.overrides import Overrides
+    from coval_load.plans.rehearsal import Ensemble
 
 EXIT_FAULTY = 2
 
 
 def prepare(
-    source: Path | Mapping[str, Any], overrides: Overrides | None = None, *, own_cases: bool = True
-) -> Ensemble:
+    source: Path | Mapping[str, Any], overrides: "Overrides | None" = None, *, own_cases: bool = True
+) -> "Ensemble":
     """The plan, ready to run; exits with 2 and every fault on standard error where it has any.
 
     `own_cases`: see `Ensemble.rehearse`.
     """
+    from coval_load.actors.protocols import known_protocols, template_faults
+    from coval_load.codecs.audio.packaged import CLIPS
+    from coval_load.plans.loading import load_plan
+    from coval_load.plans.rehearsal import Ensemble
+    from coval_load.plans.speech import find_speaker
+
     protocols = known_protocols()
     try:
         plan = load_plan(

@@ -8,7 +8,6 @@ import click
 from coval_load.cli.exporting import Exports, export_options
 from coval_load.cli.overrides import Asked, overridable
 from coval_load.cli.parameters import run_options
-from coval_load.cli.running import resume_and_report, run_and_report
 from coval_load.cli.serving import Serving, serving_options
 
 
@@ -26,6 +25,8 @@ def run(asked: Asked, out: Path | None, resume: Path | None, as_json: bool, expo
     Options overrule what the plan says. Exit codes: 0 all well, 2 the plan is wrong and nothing was dialled,
     3 no simulation completed, 98 the generator was the bottleneck, 99 a threshold was crossed, 130 interrupted.
     """
+    from coval_load.cli.running import resume_and_report, run_and_report
+
     if resume is not None:
         sys.exit(resume_and_report(resume, asked, out, as_json=as_json, exports=exports, serving=serving))
     sys.exit(run_and_report(asked, out, as_json=as_json, exports=exports, serving=serving))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -23,10 +23,10 @@ from coval_load.faults import Fault, Faulty
 from coval_load.plans.ending import EXIT_INTERRUPTED
 from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.rehearsal import Ensemble
-from coval_load.plans.resuming import Earlier, check_same, read_earlier, read_run
 from coval_load.plans.room import check_room
-from coval_load.report.summary_text import summary_text
-from coval_load.report.units import clock
+
+if TYPE_CHECKING:
+    from coval_load.plans.resuming import Earlier
 
 
 def run_and_report(
@@ -58,6 +58,9 @@ def resume_and_report(
     serving: Serving = NOT_SERVED,
 ) -> int:
     """Go on with the run in `folder`; its plan is where `run.json` says, or the one that `asked` names."""
+    from coval_load.plans.resuming import check_same, read_earlier, read_run
+    from coval_load.report.units import clock
+
     if out is not None or attrs.evolve(asked, plan=None) != Asked():
         raise click.UsageError("expected nothing beside --resume DIR but the plan; the run keeps what it began with")
     refuse_unwritable(exports)
@@ -111,6 +114,8 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
 
     Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
     """
+    from coval_load.report.summary_text import summary_text
+
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)
@@ -123,7 +128,7 @@ async def _run(
     folder: RunFolder,
     served: Served,
     *,
-    earlier: Earlier | None = None,
+    earlier: "Earlier | None" = None,
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
     return await run_plan(

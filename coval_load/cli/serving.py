@@ -6,17 +6,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
-import trio
 
 from coval_load.cli.output import say
 from coval_load.cli.preparing import refuse
 from coval_load.faults import Fault, Faulty
-from coval_load.plans.launch import Live, Watch
-from coval_load.report.dashboard.access import Access, Address
+
+if TYPE_CHECKING:
+    from coval_load.plans.launch import Live, Watch
+    from coval_load.report.dashboard.access import Access
 
 WEB = "127.0.0.1:8765"
 PROMETHEUS = "127.0.0.1:9464"
@@ -79,11 +80,11 @@ NOT_SERVED = Serving()
 class Served:
     """`watches` go beside the run; `web` is the address of the dashboard, None where there is none."""
 
-    watches: list[Watch] = attrs.field(factory=list)
+    watches: "list[Watch]" = attrs.field(factory=list)
     web: str | None = None
     _sockets: list[socket.socket] = attrs.field(factory=list)
 
-    def add(self, listening: socket.socket, watch: Watch) -> None:
+    def add(self, listening: socket.socket, watch: "Watch") -> None:
         """What serves `listening` beside the run."""
         self._sockets.append(listening)
         self.watches.append(watch)
@@ -126,6 +127,7 @@ def _pages() -> Sequence[str]:
 def _listen(
     text: str, environment: Mapping[str, str], opened: Served, make_pages: Callable[[], Sequence[str]] | None = None
 ) -> str:
+    from coval_load.report.dashboard.access import Access, Address
     from coval_load.report.dashboard.serving import listen
 
     address = Address.read(text)
@@ -139,7 +141,9 @@ def _listen(
     return told
 
 
-async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] | None, live: Live) -> None:
+async def _serve(listening: socket.socket, access: "Access", pages: Sequence[str] | None, live: "Live") -> None:
+    import trio
+
     from coval_load.report.dashboard.app import Dashboard
     from coval_load.report.dashboard.serving import run_of, serve
     from coval_load.report.dashboard.snapshot import Snapshots
@@ -172,7 +176,9 @@ async def _serve(listening: socket.socket, access: Access, pages: Sequence[str] 
     await serve(Dashboard(run, access, page, sign_in), listening, results.note, end)
 
 
-async def _push(exporter: Any, live: Live) -> None:
+async def _push(exporter: Any, live: "Live") -> None:
+    import trio
+
     from coval_load.report.exports.measurements import measurements
     from coval_load.report.exports.otlp import push
 

@@ -9,7 +9,6 @@ import click
 from coval_load.cli.exporting import Exports, export_options
 from coval_load.cli.overrides import Asked, overridable
 from coval_load.cli.parameters import DURATION, run_options
-from coval_load.cli.running import resume_and_report, run_and_report
 from coval_load.cli.serving import Serving, serving_options
 
 
@@ -35,6 +34,8 @@ def soak(
     The summary says whether latency, errors or the generator's memory grew. Memory stays the same however long it
     takes; one that was killed goes on with --resume DIR. Exit codes are those of run.
     """
+    from coval_load.cli.running import resume_and_report, run_and_report
+
     if resume is not None:
         sys.exit(resume_and_report(resume, asked, out, as_json=as_json, exports=exports, serving=serving))
     ramps = {"ramp_up": ramp_up, "ramp_down": ramp_down}

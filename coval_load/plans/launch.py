@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -59,9 +59,11 @@ from coval_load.plans.interruption import Interrupts, heed_interrupts
 from coval_load.plans.keeping import Keeping, open_keeping
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble, Role, Troupe
-from coval_load.plans.resuming import Earlier
 from coval_load.plans.room import check_room
 from coval_load.plans.samples import recorded
+
+if TYPE_CHECKING:
+    from coval_load.plans.resuming import Earlier
 
 if sys.platform != "win32":
     import resource
@@ -99,7 +101,7 @@ async def run_plan(
     *,
     watches: Sequence[Watch] = (),
     narrator: Narrator | None = None,
-    earlier: Earlier | None = None,
+    earlier: "Earlier | None" = None,
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
     """Run every simulation of the plan; whatever happens, the results so far are on disk afterwards.
@@ -140,7 +142,7 @@ class _Run:
     folder: RunFolder
     results: Results
     redactor: Redactor
-    earlier: Earlier | None
+    earlier: "Earlier | None"
     source: dict[str, Any]
     series: Series = attrs.field(init=False)
     interrupted: bool = attrs.field(default=False, init=False)

@@ -115,6 +115,7 @@ _Options = TypeVar(
 @click.option("--binary/--json-audio", default=False, help="Voice: audio as binary messages or as JSON.")
 @click.option("--channels", type=click.IntRange(1, 2), default=1, help="Voice: 2 sends interleaved stereo.")
 @click.option("--reply-seconds", "reply_s", type=click.FloatRange(0.05), help="Voice: cut or loop replies to this.")
+@click.option("--brief", is_flag=True, help="Voice: have less to say to a caller's first turn.")
 @click.option("--yields/--ignores-barge-in", default=True, help="Voice: stop when the caller speaks over it.")
 @click.option("--echo", is_flag=True, help="Voice: send each audio message back at once, do nothing else.")
 @click.option(

@@ -13,7 +13,8 @@ class VoiceOptions:
 
     `mode`: `burst` sends a reply at once, `fast` at `speed` times real time, `paced` in real time.
     `message_s` is how much audio one message holds. `reply_s` cuts or loops the reply to that length; None
-    leaves it. `end_silence_s` of silence tell the agent that the caller has finished.
+    leaves it. An agent that is `brief` has less to say to a first turn. `end_silence_s` of silence tell the agent
+    that the caller has finished.
     """
 
     caller_rate_hz: int = 16_000
@@ -27,6 +28,7 @@ class VoiceOptions:
     binary: bool = False
     channels: int = 1
     reply_s: float | None = None
+    brief: bool = False
     yields: bool = True
     echo: bool = False
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,13 @@ class ReferenceProcess:
 
 @asynccontextmanager
 async def start_reference_agent(
-    arguments: Sequence[str] = (), out: Path | None = None
+    arguments: Sequence[str] = (), out: Path | None = None, meanwhile: Callable[[], object] = lambda: None
 ) -> AsyncIterator[ReferenceProcess]:
     """Runs an agent with these command-line arguments while the block runs, then ends it.
 
     Its files go to `out`, or to a temporary folder that is gone afterwards; the stamps to `stamps.jsonl` in
-    there. Raises `ReferenceAgentFailed` where it can't start.
+    there. `meanwhile` is called while it starts, which takes it most of a second. Raises `ReferenceAgentFailed` where
+    it can't start.
     """
     with tempfile.TemporaryDirectory(prefix="coval-reference-") as temporary:
         folder = out or Path(temporary)
@@ -60,6 +61,7 @@ async def start_reference_agent(
                 command, stdout=subprocess.PIPE, stderr=complaints, start_new_session=True
             )
             try:
+                meanwhile()
                 yield _describe(await _first_line(process, complaints), stamps)
             finally:
                 with trio.CancelScope(shield=True):

@@ -12,6 +12,7 @@ from coval_load.reference.sound import Samples, fit, lead_in, load_clip, to_mp3,
 
 GREETING = "agent-greeting"
 REPLIES = ("agent-reply-1", "agent-reply-2")
+BRIEF_REPLIES = ("agent-of-course", "agent-reply-2")
 
 
 @attrs.frozen
@@ -23,15 +24,20 @@ class Utterance:
     first_audible: int
 
 
+def replies_of(options: VoiceOptions) -> tuple[str, ...]:
+    """The clips that it answers with: one turn after the other, over again."""
+    return BRIEF_REPLIES if options.brief else REPLIES
+
+
 def prepare(options: VoiceOptions) -> Mapping[str, Utterance]:
     """Everything the agent ever says, by the name of its clip. Made once, shared by all connections."""
-    return {name: _utterance(name, options) for name in (GREETING, *REPLIES)}
+    return {name: _utterance(name, options) for name in (GREETING, *replies_of(options))}
 
 
 def _utterance(name: str, options: VoiceOptions) -> Utterance:
     rate_hz = options.agent_rate_hz
     samples = load_clip(name, rate_hz)
-    if options.reply_s is not None and name in REPLIES:
+    if options.reply_s is not None and name != GREETING:
         samples = fit(samples, round(options.reply_s * rate_hz))
     samples = lead_in(samples, options.leading_silence_s, rate_hz)
     messages = tuple(_wrap(body, options.binary) for body in _bodies(samples, options))

@@ -10,7 +10,7 @@ import trio_websocket
 from coval_load.reference.hearing import Heard, Hearing, audio_in
 from coval_load.reference.line import Line
 from coval_load.reference.options import AgentOptions
-from coval_load.reference.speaking import GREETING, REPLIES, Utterance, happens_before, prepare, speak
+from coval_load.reference.speaking import GREETING, Utterance, happens_before, prepare, replies_of, speak
 from coval_load.reference.spoiling import spoil_reply
 
 CART_UPDATE = {"type": "cart_update", "event": "added", "items": 1}
@@ -102,7 +102,8 @@ class _Talk:
                 await self._caller_began.wait()
                 await self._hear_out()
                 turn = self._line.turn
-                await self._reply(turn, REPLIES[(turn - 1) % len(REPLIES)], self._due())
+                replies = replies_of(self._options.voice)
+                await self._reply(turn, replies[(turn - 1) % len(replies)], self._due())
         except (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             return  # the listening side stamps it
 

@@ -14,6 +14,8 @@ from coval_load.report.visible import visible
 
 ON_TERMINAL_S = 0.25
 ELSEWHERE_S = 5.0
+LOOKED_S = 0.25
+"""How often somebody looks whether a first simulation is over, where lines are further apart than that."""
 
 _CLEAR = "\r\x1b[K"
 _PLAIN_WIDTH = 200
@@ -43,13 +45,17 @@ class Progress:
     errors: Mapping[str, int] = attrs.field(factory=dict)
     messages: Mapping[str, str] = attrs.field(factory=dict)
 
+    @property
+    def done(self) -> int:
+        """Simulations that are over, one way or the other."""
+        return self.completed + self.failed
+
 
 def render(progress: Progress, width: int, colour: bool) -> str:
     """One line without its end, of at most `width - 1` columns: the last one makes some terminals wrap."""
-    done = progress.completed + progress.failed
     parts = [
         clock(progress.elapsed_s) + _of(progress),
-        f"{done:,}" + (f"/{progress.total:,}" if progress.total else "") + " done",
+        f"{progress.done:,}" + (f"/{progress.total:,}" if progress.total else "") + " done",
         f"{progress.failed:,} failed",
         f"{progress.running:,} running"
         + (f" {progress.queued:,} queued" if progress.queued else "")
@@ -90,8 +96,8 @@ async def show_progress(
     """Show `snapshot()` on `stream` until cancelled, each `interval` seconds.
 
     On a terminal the line is rewritten in place four times a second and taken away at the end; a stream
-    that is none gets a plain line each 5 s, and one more for each kind of error that comes up. `plain`, or
-    `NO_COLOR` set to anything, turns colour and rewriting off.
+    that is none gets a plain line each 5 s, one as soon as a first simulation is over, and one more for each kind of
+    error that comes up. `plain`, or `NO_COLOR` set to anything, turns colour and rewriting off.
     A stream that can't be written to any more (a pipe that was closed) ends the display, not the run.
     """
     live = stream.isatty() and not plain and not environment.get("NO_COLOR")
@@ -99,12 +105,24 @@ async def show_progress(
     due = trio.current_time()
     known: set[str] = set()
     try:
-        while _write(stream, _line(snapshot(), terminal_width()) if live else _lines(snapshot(), known)):
-            due = max(due + every, trio.current_time())
-            await trio.sleep_until(due)
+        shown = snapshot()
+        while _write(stream, _line(shown, terminal_width()) if live else _lines(shown, known)):
+            if trio.current_time() >= due:
+                due = max(due + every, trio.current_time())
+            shown = await _next(snapshot, shown, due)
     finally:
         if live:
             _write(stream, _CLEAR)
+
+
+async def _next(snapshot: Callable[[], Progress], shown: Progress, due: float) -> Progress:
+    """How it goes at `due`, or as soon as a first simulation is over: people wait for that."""
+    while not shown.done and (due_to_look := trio.current_time() + LOOKED_S) < due:
+        await trio.sleep_until(due_to_look)
+        if (seen := snapshot()).done:
+            return seen
+    await trio.sleep_until(due)
+    return snapshot()
 
 
 def _line(progress: Progress, terminal_width: int) -> str:

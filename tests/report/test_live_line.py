@@ -106,6 +106,22 @@ async def test_elsewhere_a_plain_line_each_five_seconds(autojump_clock):
     assert text == "1s · 0 done · 0 failed · 5 running\n" * 3
 
 
+async def test_a_line_as_soon_as_a_first_simulation_is_over(autojump_clock):
+    began = trio.current_time()
+
+    def snapshot():
+        elapsed_s = trio.current_time() - began
+        return attrs.evolve(EARLY, elapsed_s=elapsed_s, completed=int(elapsed_s / 1.2))
+
+    lines = (await shown(io.StringIO(), 11, snapshot=snapshot)).splitlines()
+    assert [line.partition(" · 0 failed")[0] for line in lines] == [
+        "0s · 0 done",
+        "1s · 1 done",
+        "5s · 4 done",
+        "10s · 8 done",
+    ]
+
+
 async def test_no_color_means_plain_lines(autojump_clock):
     text = await shown(Terminal(), 4, environment={"NO_COLOR": "1"}, snapshot=lambda: LATE)
     assert "\x1b" not in text

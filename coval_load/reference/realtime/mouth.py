@@ -12,7 +12,7 @@ from coval_load.codecs.audio.packaged import clip_text
 from coval_load.reference.line import Line
 from coval_load.reference.options import AgentOptions, VoiceOptions
 from coval_load.reference.sound import fit, lead_in, load_clip, to_alaw, to_mulaw, to_pcm
-from coval_load.reference.speaking import GREETING, REPLIES, happens_before, spacing_s
+from coval_load.reference.speaking import GREETING, happens_before, replies_of, spacing_s
 
 ENCODERS = {"pcm": to_pcm, "ulaw": to_mulaw, "alaw": to_alaw}
 
@@ -45,7 +45,7 @@ class Voice:
 
     def prepare(self, rate_hz: int, encoding: str) -> None:
         """Makes all of it in this form now, so that no caller waits for it."""
-        for name in (GREETING, *REPLIES):
+        for name in (GREETING, *replies_of(self._options)):
             self.speech(name, rate_hz, encoding)
 
     def greeting(self, rate_hz: int, encoding: str) -> Speech:
@@ -53,7 +53,8 @@ class Voice:
 
     def reply(self, turn: int, rate_hz: int, encoding: str) -> Speech:
         """What is said to `turn`, from 1; 0 is before the caller said anything."""
-        return self.speech(REPLIES[(turn - 1) % len(REPLIES)], rate_hz, encoding)
+        replies = replies_of(self._options)
+        return self.speech(replies[(turn - 1) % len(replies)], rate_hz, encoding)
 
     def speech(self, name: str, rate_hz: int, encoding: str = "pcm") -> Speech:
         """A clip at `rate_hz`, `encoding` being `pcm`, `ulaw` or `alaw`."""
@@ -65,7 +66,7 @@ class Voice:
 
 def _make(name: str, rate_hz: int, encoding: str, options: VoiceOptions) -> Speech:
     samples = load_clip(name, rate_hz)
-    if options.reply_s is not None and name in REPLIES:
+    if options.reply_s is not None and name != GREETING:
         samples = fit(samples, round(options.reply_s * rate_hz))
     samples = lead_in(samples, options.leading_silence_s, rate_hz)
     step = round(options.message_s * rate_hz)
