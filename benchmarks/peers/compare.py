@@ -8,7 +8,9 @@ Prints a table for each work. README.md in this folder says what is measured and
 
 import importlib.util
 import json
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,10 +22,11 @@ from table import HEAD, OURS, as_json, row, title, verdict
 HERE = Path(__file__).parent
 
 
-def find_peers() -> dict[str, Peer]:
-    """All that have a folder here, ours first."""
+def find_peers(folders: Sequence[Path]) -> dict[str, Peer]:
+    """All that have a folder in one of these, ours first."""
     found: dict[str, Peer] = {}
-    for path in sorted(HERE.glob("*/peer.py"), key=lambda path: (path.parent.name != "coval_load", path)):
+    paths = [path for folder in folders for path in sorted(folder.glob("*/peer.py"))]
+    for path in sorted(paths, key=lambda path: path.parent.name != "coval_load"):
         spec = importlib.util.spec_from_file_location(f"described_in_{path.parent.name}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -32,12 +35,12 @@ def find_peers() -> dict[str, Peer]:
 
 
 def chosen(asked: str, known: list[str], what: str) -> list[str]:
-    """The names in a comma-separated list; all where it is empty."""
+    """The names in a comma-separated list, in the order they are known in; all where it is empty."""
     names = [name.strip() for name in asked.split(",")] if asked else known
     for name in names:
         if name not in known:
             raise click.BadParameter(f"expected {what} of {', '.join(known)}, got {name!r}")
-    return names
+    return [name for name in known if name in names]
 
 
 def compare(work: str, peers: list[Peer], load: Load) -> dict[str, Measured | str]:
@@ -75,6 +78,7 @@ def result(peer: Peer, load: Load) -> Measured | str:
 @click.option("--turns", default=10, show_default=True, help="Messages in a conversation.")
 @click.option("--plain", is_flag=True, help="Without TLS.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write what was measured to this file.")
+@click.option("--more", type=click.Path(path_type=Path), multiple=True, help="A folder with further peers' folders.")
 def main(
     work: str,
     names: str,
@@ -84,10 +88,12 @@ def main(
     turns: int,
     plain: bool,
     json_file: Path | None,
+    more: Sequence[Path],
 ) -> None:
     """Print a table for each work."""
     adopt_orphans()
-    known = find_peers()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    known = find_peers([HERE, *more])
     works = chosen(work, list(WORKS), "works")
     peers = [known[name] for name in chosen(names, list(known), "peers")]
     tls = "without TLS" if plain else "TLS 1.3, certificates verified, no resumption"

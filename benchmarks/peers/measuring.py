@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import attrs
-from interface import Job, Peer
-from process_tree import ProcessTree, cpu_s
+from interface import Job, Peer, Start
+from process_tree import Memory, ProcessTree, cpu_s
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))
@@ -43,20 +44,24 @@ class Load:
 class Measured:
     """A row: costs in seconds, memory in bytes; None where a work does not have it.
 
-    `share` is the part of the units due that came, `agent_cpu` how much of its core the agent needed: at 1 it was the
-    limit. `errors` are by kind, `peer: ...` what the peer said and `agent: ...` what the agent saw.
+    `share` is the part of the units due that came; `cpu` how much of the window it computed, `waited` how much of it
+    its threads could have and did not get the core (the machine was busy with other things), `agent_cpu` how much of
+    its core the agent needed: near 1 it was the limit. `errors` are by kind, `peer: ...` what the peer said and
+    `agent: ...` what the agent saw.
     """
 
     units: int
     cpu_a_unit_s: float
     cpu: float
+    waited: float
     agent_cpu: float
     share: float | None
     late_p50_s: float | None
     late_p99_s: float | None
-    memory_a_session_bytes: float | None
-    peak_memory_bytes: int
+    anonymous_bytes: int
+    memory_bytes: int
     errors: Mapping[str, int]
+    memory_a_session_bytes: float | None = None
 
 
 @attrs.define
@@ -95,7 +100,26 @@ def umpire(work: str, load: Load, folder: Path) -> Iterator[Umpire]:
 
 
 def measure(peer: Peer, load: Load) -> Measured:
-    """Raises `Failed` where the peer did not do the work; the message ends with what it printed last."""
+    """Raises `Failed` where the peer did not do the work; the message ends with what it printed last.
+
+    What a session takes of memory is the difference to a run with a single one, both looked at when they are equally
+    old; only where sessions last.
+    """
+    measured = attempt(peer, load, sample)
+    if load.work != "frames" or load.sessions < 2:
+        return measured
+    alone = attempt(peer, attrs.evolve(load, sessions=1), hold)
+    return attrs.evolve(
+        measured,
+        memory_a_session_bytes=(measured.anonymous_bytes - alone.anonymous_bytes) / (load.sessions - 1),
+    )
+
+
+Look = Callable[[Peer, Load, Umpire, ProcessTree], Any]
+
+
+def attempt(peer: Peer, load: Load, look: Look) -> Any:
+    """What `look` saw of an agent and a peer of its own."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in ("agent", "peer"):
@@ -111,28 +135,15 @@ def measure(peer: Peer, load: Load) -> Measured:
                 turns=load.turns,
                 folder=folder / "peer",
             )
-            return watch(peer, job, load, agent, folder / "printed.txt")
+            return watch(peer, job, load, agent, folder / "printed.txt", look)
 
 
-def watch(peer: Peer, job: Job, load: Load, agent: Umpire, output: Path) -> Measured:
-    """Start it, measure, end it whatever happens; only then is what it printed complete."""
-    start = peer.start(job)
-    with output.open("wb") as file:
-        tree = ProcessTree(
-            subprocess.Popen(
-                ["taskset", "-c", str(GENERATOR_CORE), *start.command],
-                cwd=job.folder,
-                env={**os.environ, **start.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ),
-            others=[agent.process.pid],
-        )
+def watch(peer: Peer, job: Job, load: Load, agent: Umpire, output: Path, look: Look) -> Any:
+    """Start it, look, end it whatever happens; only then is what it printed complete."""
     failed = None
+    tree = start_tree(peer.start(job), job.folder, output, agent)
     try:
-        measured = sample(peer, load, agent, tree)
+        found = look(peer, load, agent, tree)
     except Failed as reason:
         failed = reason
     finally:
@@ -140,41 +151,63 @@ def watch(peer: Peer, job: Job, load: Load, agent: Umpire, output: Path) -> Meas
     printed = tail(output)
     if failed:
         raise Failed(f"{failed}{quoted(printed)}") from None
+    if not isinstance(found, Measured):
+        return found
     errors = {f"peer: {kind}": number for kind, number in peer.errors(job, printed).items() if number}
     if not in_order:
         errors["peer: had to be killed"] = 1
-    return attrs.evolve(measured, errors={**errors, **measured.errors})
+    return attrs.evolve(found, errors={**errors, **found.errors})
+
+
+def start_tree(start: Start, folder: Path, output: Path, agent: Umpire) -> ProcessTree:
+    """Pinned to the generator's core, with nothing to read, and all it prints in `output`."""
+    with output.open("wb") as file:
+        root = subprocess.Popen(
+            ["taskset", "-c", str(GENERATOR_CORE), *start.command],
+            cwd=folder,
+            env={**os.environ, **start.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return ProcessTree(root, others=[agent.process.pid])
+
+
+def hold(peer: Peer, load: Load, agent: Umpire, tree: ProcessTree) -> Memory:
+    """What it holds when all sessions are connected and some time has passed."""
+    wait_for(lambda: agent.ask("count")["opened"], load.sessions, peer.connect_s, tree)
+    stay(load.settle_s, tree)
+    return tree.memory()
 
 
 def sample(peer: Peer, load: Load, agent: Umpire, tree: ProcessTree) -> Measured:
     """Wait for the sessions, then take the differences over the window."""
-    began = time.perf_counter()
-    wait_for(lambda: agent.ask("count")["opened"], 1, peer.connect_s, tree, "sessions")
-    before_bytes = tree.memory_bytes()
-    left_s = peer.connect_s - (time.perf_counter() - began)
-    wait_for(lambda: agent.ask("count")["opened"], load.sessions, left_s, tree, "sessions")
-    stay(load.settle_s, tree)
+    held = hold(peer, load, agent, tree)
     agent_cpu, wall = cpu_s(agent.process.pid), time.perf_counter()
-    first, cpu = agent.ask("begin"), tree.cpu_s()
+    first, cpu, waited = agent.ask("begin"), tree.cpu_s(), tree.waited_s()
     stay(load.seconds, tree)
-    last, cpu = agent.ask("count"), tree.cpu_s() - cpu
+    last, cpu, waited = agent.ask("count"), tree.cpu_s() - cpu, tree.waited_s() - waited
     agent_cpu, wall = cpu_s(agent.process.pid) - agent_cpu, time.perf_counter() - wall
     within = {name: last[name] - first[name] for name in last}
-    late, held_bytes = agent.ask("lateness"), tree.memory_bytes()
+    late = agent.ask("lateness")
     units, share = within["units"], share_of_due(load, within, last, wall)
     if not units or (share is not None and share < LEAST_SHARE):
-        came = f"{units} units in {wall:.1f} s"
-        raise Failed(came + (f", {share:.0%} of those due" if share is not None else ""))
+        came = f"{units} units in {wall:.1f} s" + (f", {share:.0%} of those due" if share is not None else "")
+        raise Failed(
+            f"{came}; it computed for {cpu / wall:.0%} of that, and waited for its core for {waited / wall:.0%}"
+        )
     return Measured(
         units=units,
         cpu_a_unit_s=cpu / units,
         cpu=cpu / wall,
+        waited=waited / wall,
         agent_cpu=agent_cpu / wall,
         share=share,
         late_p50_s=late["p50"],
         late_p99_s=late["p99"],
-        memory_a_session_bytes=(held_bytes - before_bytes) / load.sessions if load.work == "frames" else None,
-        peak_memory_bytes=max(before_bytes, held_bytes),
+        anonymous_bytes=held.anonymous_bytes,
+        memory_bytes=max(held.whole_bytes, tree.memory().whole_bytes),
         errors={f"agent: {kind}": within[kind] for kind in ("cut", "odd") if within[kind]},
     )
 
@@ -191,12 +224,12 @@ def share_of_due(load: Load, within: Mapping[str, int], last: Mapping[str, int],
     return within["units"] / within["closed"] if within["closed"] else None
 
 
-def wait_for(count: Callable[[], int], wanted: int, most_s: float, tree: ProcessTree, what: str) -> None:
-    """Until there are so many."""
+def wait_for(count: Callable[[], int], wanted: int, most_s: float, tree: ProcessTree) -> None:
+    """Until so many sessions have begun."""
     until = time.perf_counter() + most_s
     while (there := count()) < wanted:
         if time.perf_counter() > until:
-            raise Failed(f"{there} of {wanted} {what} within {most_s:.0f} s")
+            raise Failed(f"{there} of {wanted} sessions began within {most_s:.0f} s")
         stay(POLL_S, tree)
 
 

@@ -44,20 +44,24 @@ class ProcessTree:
         times = resource.getrusage(resource.RUSAGE_CHILDREN)
         return times.ru_utime + times.ru_stime + sum(cpu_s(process.pid) for process in self.members())
 
-    def memory_bytes(self) -> int:
-        """Proportional set size where the kernel tells it, else resident set size."""
-        return sum(memory_bytes(process) for process in self.members())
+    def waited_s(self) -> float:
+        """Seconds for which threads that could run had to wait for the core, as others had it."""
+        return sum(waited_s(process.pid) for process in self.members())
+
+    def memory(self) -> "Memory":
+        held = [memory(process.pid) for process in self.members()]
+        return Memory(sum(each.whole_bytes for each in held), sum(each.anonymous_bytes for each in held))
 
     def end(self, stop_signal: signal.Signals, stop_s: float) -> bool:
         """Ask the root, wait `stop_s` for it, and kill what is left; whether nothing was left of the root."""
-        in_order = True
-        if self.root.poll() is None:
-            self.root.send_signal(stop_signal)
-            with suppress(subprocess.TimeoutExpired):
-                self.root.wait(stop_s)
-            in_order = self.root.poll() is not None
-        self.kill()
-        return in_order
+        try:
+            if self.root.poll() is None:
+                self.root.send_signal(stop_signal)
+                with suppress(subprocess.TimeoutExpired):
+                    self.root.wait(stop_s)
+            return self.root.poll() is not None
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """Kill each by its id, until none is left; children of those that were killed are ours by then."""
@@ -82,12 +86,32 @@ def cpu_s(pid: int) -> float:
     return own_s + (int(fields[13]) + int(fields[14])) / TICKS_A_SECOND
 
 
-def memory_bytes(process: psutil.Process) -> int:
-    """Zero for one that has just ended."""
+def waited_s(pid: int) -> float:
+    """The second field of each thread's schedstat, in nanoseconds (kernel's Documentation/scheduler/sched-stats)."""
+    waited_ns = 0
     with suppress(*GONE):
-        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    with suppress(*GONE):
-        return process.memory_info().rss
-    return 0
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            waited_ns += int((task / "schedstat").read_text().split()[1])
+    return waited_ns / 1e9
+
+
+@attrs.frozen
+class Memory:
+    """Proportional set size: what several processes share is counted once, see proc_pid_smaps(5).
+
+    Only the `anonymous_bytes` can be compared between two moments: the share of a library that is on others depends on
+    who else has it at the moment.
+    """
+
+    whole_bytes: int
+    anonymous_bytes: int
+
+
+def memory(pid: int) -> Memory:
+    """Nothing for one that has just ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except GONE:
+        return Memory(0, 0)
+    kib = {line.partition(":")[0]: int(line.split()[1]) for line in lines}
+    return Memory(kib.get("Pss", 0) * 1024, kib.get("Pss_Anon", 0) * 1024)

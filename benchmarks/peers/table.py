@@ -13,8 +13,10 @@ TITLES = {
     "connections": "connections opened, upgraded and closed: CPU for one",
     "http_chat": "conversations of {turns} turns over HTTP, the whole history in each: CPU for a turn",
 }
-HEAD = f"{'':18}{'us/unit':>9}{'to ours':>9}{'CPU':>6}{'agent':>7}{'late p50':>10}{'p99':>10}{'KiB each':>10}"
-HEAD += f"{'peak MiB':>10}{'units':>9}{'of due':>8}  errors"
+HEAD = (
+    f"{'':18}{'us/unit':>9}{'to ours':>9}{'CPU':>6}{'wait':>6}{'agent':>7}{'late p50':>10}{'p99':>10}{'KiB each':>10}"
+)
+HEAD += f"{'MiB':>10}{'units':>9}{'of due':>8}  errors"
 
 
 def title(work: str, turns: int) -> str:
@@ -27,9 +29,10 @@ def row(name: str, measured: Measured, ours: Measured | None) -> str:
     each, share = measured.memory_a_session_bytes, measured.share
     errors = ", ".join(f"{kind} {number}" for kind, number in measured.errors.items()) or "none"
     return (
-        f"{name:18}{measured.cpu_a_unit_s * 1e6:9.1f}{ratio:>9}{measured.cpu:6.0%}{measured.agent_cpu:7.0%}"
+        f"{name:18}{measured.cpu_a_unit_s * 1e6:9.1f}{ratio:>9}"
+        f"{measured.cpu:6.0%}{measured.waited:6.0%}{measured.agent_cpu:7.0%}"
         f"{milliseconds(measured.late_p50_s):>10}{milliseconds(measured.late_p99_s):>10}"
-        f"{'-' if each is None else f'{each / 1024:.0f}':>10}{measured.peak_memory_bytes / 2**20:10.0f}"
+        f"{'-' if each is None else f'{each / 1024:.0f}':>10}{measured.memory_bytes / 2**20:10.0f}"
         f"{measured.units:9,}{'-' if share is None else f'{share:.0%}':>8}  {errors}"
     )
 

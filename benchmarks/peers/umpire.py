@@ -22,7 +22,6 @@ from pathlib import Path
 from time import perf_counter
 
 import attrs
-import numpy as np
 import trustme
 
 LEAST_FRAME_CHARS = 856  # 640 bytes in base64
@@ -135,6 +134,8 @@ class Watch:
         Frame k of a connection is due at `anchor + k * interval`, the anchor is the earliest of all `came - k *
         interval` in the window. A peer that stalls, drifts or leaves frames out is late from then on.
         """
+        import numpy as np
+
         self.on = False
         late_s = [np.asarray(session.offsets_s) - min(session.offsets_s) for session in self.sessions]
         if not late_s:

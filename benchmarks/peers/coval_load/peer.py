@@ -13,7 +13,6 @@ from pathlib import Path
 
 from interface import WORKS, Job, Peer, Start, installed, missing_modules
 
-NEVER = 100_000_000
 SPOKEN = {"type": "text", "text": "hello", "audio": "clip:pizza-order", "expects_reply": False}
 VOICE = {
     "handshake_ready_message_type": "",
@@ -49,7 +48,7 @@ def start(job: Job) -> Start:
         "agents": [agent(job)],
         "persona": {"wait_seconds": 0},
         "test_set": [{"id": "talk", "turns": turns(job)}],
-        "load": {"concurrency": job.sessions, "simulations": job.sessions if job.work == "frames" else NEVER},
+        "load": {"concurrency": job.sessions, "duration": f"{job.seconds:.0f}s"},
         "limits": {"per_agent": job.sessions},
         "timeouts": {"connect": "60s", "simulation": "30m", "grace": "1s"},
         "targets": {"allow_private": True, "allow_plaintext": job.ca_file is None},

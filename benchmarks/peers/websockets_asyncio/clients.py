@@ -5,7 +5,8 @@
 As its documentation says: `connect` as a context manager and `async for` over what comes (websockets.readthedocs.io,
 "Client (asyncio)"), compression off, which is what costs most memory ("Memory and buffers", "Compression"), and once
 with uvloop ("Performance"). Wheels have its C extension for masking. One TLS context is shared; `max_queue` is left at
-its default of 16 messages; keepalive pings stay on.
+its default of 16 messages; keepalive pings stay on; no proxy is
+looked for.
 """
 
 import asyncio
