@@ -1,6 +1,7 @@
 """Who calls and what they do: a persona's manners, and the scripted turns of a test case."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -24,6 +25,11 @@ class Persona:
     end_of_turn_silence_s: float = 0.8
     yield_silence_s: float = 0.25
     initialization_parameters: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What `persona` is in the agent's templates: one for all simulations."""
+        return {"name": self.name, **self.initialization_parameters}
 
 
 @attrs.frozen
@@ -106,6 +112,11 @@ class TestCase:
     attributes: Mapping[str, Any] = attrs.field(factory=dict)
     tool_results: Sequence[ToolAnswer] = ()
     checks: Sequence[Check] = ()
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """What `test_case` is in the agent's templates: one for all simulations."""
+        return {"id": self.id, **self.attributes}
 
     def result_for(self, name: str, arguments: Any) -> ToolAnswer | None:
         """The first answer that fits a call of the tool `name` with `arguments` (parsed JSON, whatever it is)."""

@@ -108,6 +108,8 @@ class Template:
 
         Raises `TemplateError` where a later step leads nowhere.
         """
+        if not any(isinstance(part, _Slot) and part.path.segments[0] in values for part in self.parts):
+            return self  # for every caller the same one
         filled = (
             part if isinstance(part, bytes) or part.path.segments[0] not in values else part.encode(values, self.name)
             for part in self.parts

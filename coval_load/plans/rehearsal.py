@@ -109,8 +109,8 @@ def values_for(
         "stream_sid": f"MZ{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/stream').hex}",
         "call_sid": f"CA{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/call').hex}",
         "agent": agent.attributes,
-        "test_case": {"id": case.id, **case.attributes},
-        "persona": {"name": persona.name, **persona.initialization_parameters},
+        "test_case": case.values,
+        "persona": persona.values,
         "run_metadata": {"run_id": run_id, "plan": plan.name},
     }
 
