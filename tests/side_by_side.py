@@ -95,6 +95,7 @@ class Suite:
     async def take(self, paths: Sequence[str], before: Sequence[str] = ()) -> None:
         """Run pytest, and print what it said once it is over."""
         environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of hundreds of processes compiles all it imports
         command = [*before, sys.executable, "-m", "pytest", *self.options, *paths]
         done = await trio.run_process(
             command, cwd=ROOT, env=environment, check=False, capture_stdout=True, stderr=subprocess.STDOUT

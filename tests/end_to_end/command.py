@@ -4,12 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import attrs
 import trio
-from forked import run_command
+from forked import begun_command, run_command
 
 COMMAND = Path(sys.executable).with_name("coval-load")
 PATIENCE_S = 60
@@ -43,6 +43,13 @@ async def coval_load(*arguments, cwd, env=None):
     """Runs the command to its end, in a process that has what the command imports."""
     with trio.fail_after(PATIENCE_S):
         return Done(*await run_command([*map(str, arguments)], cwd, environment(**(env or {}))))
+
+
+@contextmanager
+def begun(*arguments, cwd, env=None):
+    """As `coval_load`; killed once the block is left. Gives the process."""
+    with begun_command([*map(str, arguments)], cwd, environment(**(env or {}))) as (process, _):
+        yield process
 
 
 async def side_by_side(*commands, cwd):

@@ -62,14 +62,21 @@ def _agent(words, announced, *where):
     reference_agent(words, prog_name="python -m coval_load.reference")
 
 
-async def run_command(words, cwd, env):
-    """`coval-load` with these words, to its end: the exit code, and what it said on standard output and error."""
+@contextmanager
+def begun_command(words, cwd, env):
+    """`coval-load` with these words, killed once the block is left; and where it says what."""
     with tempfile.TemporaryDirectory() as folder:
         said = [f"{folder}/out", f"{folder}/err"]
         with _forked(_command, words, str(cwd), env, *said) as process:
-            await trio.lowlevel.wait_readable(process.sentinel)
-            process.join()
-            return process.exitcode, *map(_read, said)
+            yield process, said
+
+
+async def run_command(words, cwd, env):
+    """`coval-load` with these words, to its end: the exit code, and what it said on standard output and error."""
+    with begun_command(words, cwd, env) as (process, said):
+        await trio.lowlevel.wait_readable(process.sentinel)
+        process.join()
+        return process.exitcode, *map(_read, said)
 
 
 def _read(path):

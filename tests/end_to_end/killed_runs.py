@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import trio
-from command import PATIENCE_S, coval_load, running
+from command import PATIENCE_S, begun, coval_load
 
 from coval_load.engine.run_folder import read_rows
 
@@ -60,12 +60,10 @@ async def until(folder, rows):
 async def killed(folder, *arguments, rows=1, after_s=0.0, env=None):
     """Runs the command and kills it once it has written so many rows, and so long after that."""
     before = len(rows_of(folder)) if (folder / "run" / "simulations.jsonl").exists() else 0
-    async with running(*arguments, cwd=folder, env=env) as command:
+    with begun(*arguments, cwd=folder, env=env):
         if rows:
             await until(folder, before + rows)
         await trio.sleep(after_s)
-        command.process.kill()
-        await command.process.wait()
 
 
 async def resumed(folder, *more):

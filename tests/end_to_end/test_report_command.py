@@ -3,7 +3,7 @@
 import json
 
 import trio
-from command import coval_load, running
+from command import begun, coval_load
 from in_process import chat_plan, on_the_line
 
 
@@ -27,12 +27,9 @@ async def test_a_killed_run_has_a_summary(tmp_path):
     rows_file = tmp_path / "run" / "simulations.jsonl"
     async with on_the_line(answers) as endpoint:
         (tmp_path / "plan.json").write_text(json.dumps(plan_of_short_chats(endpoint, duration="1h")))
-        async with running("run", "plan.json", "--out=run", cwd=tmp_path) as command:
-            with trio.fail_after(60):
-                while not rows_file.exists() or not rows_file.stat().st_size:  # noqa: ASYNC110 - a file has no event
-                    await trio.sleep(0.05)
-            command.process.kill()
-            await command.process.wait()
+        with begun("run", "plan.json", "--out=run", cwd=tmp_path), trio.fail_after(60):
+            while not rows_file.exists() or not rows_file.stat().st_size:  # noqa: ASYNC110 - a file has no event
+                await trio.sleep(0.05)
     assert not (tmp_path / "run" / "summary.json").exists()
     rows = [json.loads(line) for line in rows_file.read_text().split("\n")[:-1]]
     printed = await coval_load("report", "run", cwd=tmp_path)

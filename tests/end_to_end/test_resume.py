@@ -4,8 +4,8 @@ import pytest
 from in_process import chat_plan, on_the_line
 from killed_runs import (
     CAREFREE,
-    answers,
     answers_in_a_while,
+    answers_slowly,
     assert_all_were_done_once,
     killed,
     read,
@@ -45,9 +45,9 @@ async def test_every_simulation_is_done_once_however_often_it_is_killed(tmp_path
     assert abs(summary["metrics"]["response_latency"]["count"] - 300) <= 5 * len(kills)
 
 
-@pytest.mark.parametrize("after_s", [0.05, 0.4, 0.7])
+@pytest.mark.parametrize("after_s", [0.02, 0.1, 0.4])
 async def test_killed_before_or_as_it_begins(tmp_path, after_s):
-    async with on_the_line(answers) as endpoint:
+    async with on_the_line(answers_slowly) as endpoint:
         write(tmp_path, chat_plan(endpoint, "hello", load={"concurrency": 2, "simulations": 20}, **CAREFREE))
         await killed(tmp_path, "run", "plan.json", "--out=run", rows=0, after_s=after_s)
         done = await resumed(tmp_path)

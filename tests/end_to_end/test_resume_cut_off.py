@@ -5,7 +5,7 @@ import signal
 from collections import Counter
 
 import trio
-from command import coval_load, running
+from command import PATIENCE_S, begun, coval_load, running
 from in_process import chat_plan, on_the_line
 from killed_runs import CAREFREE, assert_all_were_done_once, read, resumed, rows_of, write
 
@@ -25,10 +25,8 @@ async def test_killed_between_its_folder_and_its_first_row(tmp_path):
     load = {"concurrency": 2, "simulations": 4}
     async with on_the_line(silent) as endpoint:
         write(tmp_path, chat_plan(endpoint, "hello", load=load, **CAREFREE))
-        async with running("run", "plan.json", "--out=run", cwd=tmp_path) as command:
+        with begun("run", "plan.json", "--out=run", cwd=tmp_path), trio.fail_after(PATIENCE_S):
             await both_wait.wait()
-            command.process.kill()
-            await command.process.wait()
     assert rows_of(tmp_path) == []
     printed = await coval_load("report", "run", cwd=tmp_path)
     assert printed.exit_code == 0

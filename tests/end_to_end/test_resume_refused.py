@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import trio
-from command import coval_load, running
+from command import PATIENCE_S, begun, coval_load
 from in_process import chat_plan, on_the_line
 from killed_runs import (
     CAREFREE,
@@ -96,12 +96,14 @@ async def test_other_options(cut_off, option):
 async def test_one_that_still_runs_is_left_alone(tmp_path):
     async with on_the_line(answers_in_a_while) as endpoint:
         write(tmp_path, chat_plan(endpoint, "hello", load={"concurrency": 2, "duration": "4s"}, **CAREFREE))
-        async with running("run", "plan.json", "--out=run", cwd=tmp_path) as command:
+        with begun("run", "plan.json", "--out=run", cwd=tmp_path) as first, trio.fail_after(PATIENCE_S):
             await until(tmp_path, 1)
             second = await resumed(tmp_path)
             assert second.exit_code == 2
             assert second.tells("expected a run that has ended in run, but another process still runs it")
-            assert await command.end() == 0
+            await trio.lowlevel.wait_readable(first.sentinel)
+            first.join()
+            assert first.exitcode == 0
     assert read(tmp_path, "run.json")["resumed"] == []
 
 
