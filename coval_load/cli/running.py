@@ -24,6 +24,8 @@ from coval_load.plans.ending import EXIT_INTERRUPTED
 from coval_load.plans.launch import Finished, run_plan
 from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.room import check_room
+from coval_load.report.exports import github  # noqa: F401  what tells of a run is there before it begins
+from coval_load.report.summary_text import summary_text
 
 if TYPE_CHECKING:
     from coval_load.plans.resuming import Earlier
@@ -114,8 +116,6 @@ def print_summary(finished: Finished, folder: RunFolder, *, as_json: bool, expor
 
     Where these can't be written to, nothing is raised: the exit code is to tell how the run ended.
     """
-    from coval_load.report.summary_text import summary_text
-
     stream = sys.stderr if as_json else sys.stdout
     text = summary_text(finished.summary, finished.run, in_colour(stream), str(folder.path))
     say_summary(finished.summary, text, as_json=as_json)
