@@ -1,7 +1,7 @@
 """Load generators side by side: the same work against the same agent, one after the other.
 
     python benchmarks/peers/compare.py [--work frames,chat,connections,http_chat] [--peers coval-load,locust,...]
-        [--sessions 200] [--seconds 8] [--plain] [--json FILE]
+        [--sessions 200] [--seconds 8] [--rounds 1] [--plain] [--json FILE]
 
 Prints a table for each work. README.md in this folder says what is measured and how, and how to add a peer.
 """
@@ -10,7 +10,7 @@ import importlib.util
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -43,20 +43,33 @@ def chosen(asked: str, known: list[str], what: str) -> list[str]:
     return [name for name in known if name in names]
 
 
-def compare(work: str, peers: list[Peer], load: Load) -> dict[str, Measured | str]:
-    """Run them one after the other; a line for each as soon as it is there."""
+def compare(work: str, peers: list[Peer], load: Load, rounds: int) -> dict[str, Measured | str]:
+    """Run them in turns, `rounds` times; a line for each as soon as its last is there, with the best of them."""
     print(f"\n{title(work, load.turns)}\n{HEAD}", flush=True)
     results: dict[str, Measured | str] = {}
-    for peer in peers:
-        results[peer.name] = found = result(peer, load)
-        ours = results.get(OURS)
-        if isinstance(found, Measured):
-            print(row(peer.name, found, ours if isinstance(ours, Measured) else None), flush=True)
-        else:
-            print(f"{peer.name:18}{found}", flush=True)
+    for number in range(rounds):
+        for peer in peers:
+            results[peer.name] = better(results.get(peer.name), result(peer, load))
+            if number == rounds - 1:
+                show(peer.name, results)
     if said := verdict(work, results):
         print(said, flush=True)
     return results
+
+
+def better(one: Measured | str | None, other: Measured | str) -> Measured | str:
+    """The cheaper one, as all that a busy machine does is to make it dearer; one that failed is never better."""
+    if isinstance(one, Measured) and isinstance(other, Measured):
+        return min(one, other, key=lambda measured: measured.cpu_a_unit_s)
+    return one if isinstance(one, Measured) else other
+
+
+def show(name: str, results: Mapping[str, Measured | str]) -> None:
+    found, ours = results[name], results.get(OURS)
+    if isinstance(found, Measured):
+        print(row(name, found, ours if isinstance(ours, Measured) else None), flush=True)
+    else:
+        print(f"{name:18}{found}", flush=True)
 
 
 def result(peer: Peer, load: Load) -> Measured | str:
@@ -76,6 +89,7 @@ def result(peer: Peer, load: Load) -> Measured | str:
 @click.option("--seconds", default=8.0, show_default=True, help="The window that is measured.")
 @click.option("--settle", default=2.0, show_default=True, help="Seconds between the last connection and the window.")
 @click.option("--turns", default=10, show_default=True, help="Messages in a conversation.")
+@click.option("--rounds", default=1, show_default=True, help="In turns so many times; the cheapest is shown.")
 @click.option("--plain", is_flag=True, help="Without TLS.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write what was measured to this file.")
 @click.option("--more", type=click.Path(path_type=Path), multiple=True, help="A folder with further peers' folders.")
@@ -86,6 +100,7 @@ def main(
     seconds: float,
     settle: float,
     turns: int,
+    rounds: int,
     plain: bool,
     json_file: Path | None,
     more: Sequence[Path],
@@ -105,10 +120,11 @@ def main(
     for each in works:
         able = [peer for peer in peers if each in peer.works and not (plain and peer.only_handshakes)]
         load = Load(each, sessions, seconds, settle_s=settle, turns=turns, use_tls=not plain)
-        results[each] = compare(each, able, load)
+        results[each] = compare(each, able, load, rounds)
     if json_file:
         json_file.write_text(json.dumps(as_json(results), indent=2) + "\n")
-    sys.exit(any(isinstance(found, str) for found_by_name in results.values() for found in found_by_name.values()))
+    # That others fail is a result; that ours does is a fault.
+    sys.exit(any(isinstance(found_by_name.get(OURS), str) for found_by_name in results.values()))
 
 
 if __name__ == "__main__":

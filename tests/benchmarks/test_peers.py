@@ -49,7 +49,7 @@ def compared(tmp_path_factory):
     command += ["--peers", "absent,broken,coval-load,elsewhere,trio-websocket"]
     command += ["--sessions", "5", "--seconds", "1", "--settle", "0.2", "--json", str(folder / "found.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads((folder / "found.json").read_text())["chat"], int((folder / "daemon").read_text())
 
 

@@ -7,6 +7,7 @@ from interface import Job, Peer, Start, arguments, installed, missing_modules
 
 CLIENTS = str(Path(__file__).with_name("clients.py"))
 WORKS = frozenset({"frames", "chat", "connections"})
+STOP_S = 30.0  # each connection has 10 s for its closing handshake
 ABOUT = f"{installed('websockets')}, its asyncio client without compression, json from the library"
 
 
@@ -25,6 +26,7 @@ PEERS = (
         about=f"{ABOUT}, asyncio's own loop",
         missing=lambda: missing_modules("websockets"),
         start=start,
+        stop_s=STOP_S,
     ),
     Peer(
         name="websockets-uvloop",
@@ -32,5 +34,6 @@ PEERS = (
         about=f"{ABOUT}, uvloop",
         missing=lambda: missing_modules("websockets", "uvloop"),
         start=start_with_uvloop,
+        stop_s=STOP_S,
     ),
 )
