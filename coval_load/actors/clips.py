@@ -63,16 +63,17 @@ def read_source(source: str | Path) -> Clip:
 def prepare(clip: Clip, form: VoiceFormat) -> PreparedClip:
     """Resample with libsamplerate's best converter, cut into frames of 20 ms and encode them for `form`."""
     rate_hz = form.send_rate_hz
-    pcm = from_float(resample_best(clip.samples, clip.rate_hz, rate_hz))
+    spoken = from_float(resample_best(clip.samples, clip.rate_hz, rate_hz))
     frame_bytes = 2 * round(rate_hz * FRAME_S)
-    pcm += bytes(-len(pcm) % frame_bytes)
+    pcm = spoken + bytes(-len(spoken) % frame_bytes)
     bodies = tuple(form.audio_body(pcm[at : at + frame_bytes]) for at in range(0, len(pcm), frame_bytes))
     if form.frames_are_shared:
         bodies = tuple(form.shared_frame(body) for body in bodies)
     duration_s = len(bodies) * FRAME_S
     span = audible_span(pcm, rate_hz, THRESHOLD_DBFS)
     first, last = (duration_s, duration_s) if span is None else (span[0] / rate_hz, span[1] / rate_hz)
-    pcm16k = from_float(resample_best(clip.samples, clip.rate_hz, RECORDING_RATE_HZ))
+    is_as_recorded = rate_hz == RECORDING_RATE_HZ
+    pcm16k = spoken if is_as_recorded else from_float(resample_best(clip.samples, clip.rate_hz, RECORDING_RATE_HZ))
     return PreparedClip(bodies, form.frames_are_shared, first, last, duration_s, pcm16k)
 
 

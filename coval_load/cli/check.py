@@ -2,19 +2,19 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import orjson
-import trio
 
-from coval_load.cli.dial import dial_once
 from coval_load.cli.parameters import FILE, reach_options, reach_sections
 from coval_load.cli.preparing import prepare, refuse
 from coval_load.faults import Fault, Faulty
 from coval_load.plans.documents import read_document
 from coval_load.plans.overrides import Overrides, plan_from_agent
-from coval_load.plans.rehearsal import Ensemble
 from coval_load.report.units import many
+
+if TYPE_CHECKING:
+    from coval_load.plans.rehearsal import Ensemble
 
 
 @click.command(epilog="Example: coval-load check agent.json --dial")
@@ -46,8 +46,14 @@ def check(
     click.echo(_what_it_is(ensemble), err=True)
     if not dial:
         if as_json:
+            import orjson
+
             sys.stdout.buffer.write(orjson.dumps(ensemble.plan.masked(), option=orjson.OPT_INDENT_2) + b"\n")
         return
+    import trio
+
+    from coval_load.cli.dial import dial_once
+
     sys.exit(trio.run(dial_once, ensemble.first_simulation(), as_json))
 
 
@@ -61,7 +67,7 @@ def _is_agent(file: Path) -> bool:
     return "agents" not in raw and bool({"model_type", "metadata", "display_name"} & raw.keys())
 
 
-def _what_it_is(ensemble: Ensemble) -> str:
+def _what_it_is(ensemble: "Ensemble") -> str:
     plan = ensemble.plan
     agents = ", ".join(f"{agent.name} ({agent.model_type})" for agent in plan.agents)
     cases, turns = len(plan.test_cases), sum(len(case.turns) for case in plan.test_cases)
