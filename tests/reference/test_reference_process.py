@@ -102,3 +102,19 @@ async def test_a_signal_ends_it_in_good_order(tmp_path, told):
         process.send_signal(told)
         assert await process.wait() == 0
     assert str(tmp_path / "plan.yaml").encode() in said
+
+
+async def test_there_is_something_to_do_while_it_starts():
+    done = []
+    async with start_reference_agent([CHAT, "--no-tls"], meanwhile=lambda: done.append("loaded")):
+        assert done == ["loaded"]
+
+
+async def test_it_is_ended_where_what_is_done_meanwhile_fails():
+    with trio.fail_after(PATIENCE_S), pytest.raises(KeyboardInterrupt):
+        async with start_reference_agent([CHAT, "--no-tls"], meanwhile=_pressed_ctrl_c):
+            raise AssertionError("expected the block not to be entered")
+
+
+def _pressed_ctrl_c():
+    raise KeyboardInterrupt
