@@ -1,14 +1,14 @@
 """What the tests of the whole product share."""
 
 import json
-import subprocess
-import sys
+import os
 
 import pytest
 import trio
 import trio.testing
 import yaml
 from command import Demos
+from forked import reference_agent
 from in_process import CHAT, chat_plan, on_the_line, run, voice_plan, write_tone
 from processes import MEDIA
 
@@ -65,8 +65,9 @@ def chat_agent(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("chat-agent")
     arguments = ["--model-type", CHAT, "--delay=20ms", "--events", "--json", "--out", str(folder)]
-    with subprocess.Popen([sys.executable, "-m", "coval_load.reference", *arguments], stdout=subprocess.PIPE) as agent:
-        agent.stdout.readline()
+    with reference_agent(arguments, folder) as announced:
+        with os.fdopen(os.dup(announced)) as announcement:
+            announcement.readline()
         body = json.loads((folder / "agent.json").read_text())
         body["metadata"]["coalesce_timeout_seconds"] = 0
         (folder / "agent.json").write_text(json.dumps(body))
@@ -74,7 +75,6 @@ def chat_agent(tmp_path_factory):
         plan["test_set"][0]["turns"] = [{"type": "text", "text": "hello"}]
         (folder / "plan.yaml").write_text(yaml.safe_dump(plan))
         yield folder
-        agent.terminate()
 
 
 @pytest.fixture(scope="session", autouse=True)
