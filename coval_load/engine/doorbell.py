@@ -6,12 +6,17 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from coval_load.engine.alarm_clock import AlarmClock, alarm_clock
+
 
 @attrs.define
 class Doorbell:
     """One simulation's bell. `ring` is synchronous and never fails; who waits looks again at its condition."""
 
     _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _clock: AlarmClock | None = attrs.field(default=None, init=False)
+    _alarms: list[float] = attrs.field(factory=list, init=False)
+    """When the clock is going to ring, latest first. What nobody needs any more is left to ring, and serves others."""
 
     def ring(self) -> None:
         """Let whoever waits look at its condition again."""
@@ -19,7 +24,25 @@ class Doorbell:
 
     async def until(self, condition: Callable[[], bool], deadline: float = math.inf) -> bool:
         """Wait until `condition()` holds or the clock reads `deadline`; returns whether it holds."""
-        with trio.move_on_at(deadline):
-            while not condition():
-                await self._lot.park()
-        return condition()
+        has_waited = False
+        while not condition():
+            if deadline <= trio.current_time():
+                if has_waited:
+                    return False
+                await trio.lowlevel.checkpoint()  # others have their turn however often this is called in vain
+                return condition()
+            if deadline < (self._alarms[-1] if self._alarms else math.inf):
+                self._set_alarm(deadline)
+            await self._lot.park()
+            has_waited = True
+        return True
+
+    def _set_alarm(self, at: float) -> None:
+        if self._clock is None:
+            self._clock = alarm_clock()
+        self._alarms.append(at)
+        self._clock.call(self._alarm, at)
+
+    def _alarm(self) -> None:
+        self._alarms.pop()
+        self.ring()
