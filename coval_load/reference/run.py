@@ -9,27 +9,23 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 import trustme
 
-from coval_load.reference.a2a import A2AAgent
-from coval_load.reference.chat import ChatAgent
-from coval_load.reference.http_chat import HttpChatAgent
-from coval_load.reference.http_server import HttpService
 from coval_load.reference.misbehaviour import Misbehaviour
-from coval_load.reference.model_types import CHAT, CHAT_A2A, GEMINI_REALTIME, OPENAI_REALTIME, VOICE
+from coval_load.reference.model_types import CHAT, GEMINI_REALTIME, OPENAI_REALTIME, OVER_HTTP, VOICE
 from coval_load.reference.options import AgentOptions, ServerOptions
 from coval_load.reference.papers import Address, write_papers
 from coval_load.reference.realtime.gates import gemini_refusal, openai_refusal
-from coval_load.reference.realtime.gemini import GeminiAgent
-from coval_load.reference.realtime.openai import OpenAIAgent
 from coval_load.reference.server import BACKLOG, Server, Service
 from coval_load.reference.stamps import Stamps
-from coval_load.reference.voice import VoiceAgent
-from coval_load.reference.websocket_server import Agent, WebSocketService
+
+if TYPE_CHECKING:
+    from coval_load.reference.http_setup import Head
+    from coval_load.reference.websocket_server import Agent
 
 
 @attrs.frozen
@@ -74,17 +70,43 @@ async def run_reference_agent(options: AgentOptions, server: ServerOptions, anno
 
 
 def make_service(options: AgentOptions, stamps: Stamps, address: Address) -> Service:
-    """What an agent of this model type speaks, and the agent that speaks it."""
+    """What an agent of this model type speaks, and the agent that speaks it; nothing is loaded for the others."""
+    if options.model_type in OVER_HTTP:
+        return _http_service(options, stamps, address)
+    from coval_load.reference.websocket_server import WebSocketService
+
+    agent, refusal = _websocket_agent(options)
+    return WebSocketService(agent, options, stamps, address.endpoint, *refusal)
+
+
+def _http_service(options: AgentOptions, stamps: Stamps, address: Address) -> Service:
+    from coval_load.reference.http_server import HttpService
+
     if options.model_type == CHAT:
+        from coval_load.reference.http_chat import HttpChatAgent
+
         return HttpService(HttpChatAgent(options, stamps))
-    if options.model_type == CHAT_A2A:
-        return HttpService(A2AAgent(options, stamps, address.endpoint))
+    from coval_load.reference.a2a import A2AAgent
+
+    return HttpService(A2AAgent(options, stamps, address.endpoint))
+
+
+def _websocket_agent(options: AgentOptions) -> "tuple[Agent, tuple[Callable[[Head], int | None], ...]]":
     if options.model_type == OPENAI_REALTIME:
-        return WebSocketService(OpenAIAgent(options), options, stamps, address.endpoint, openai_refusal)
+        from coval_load.reference.realtime.openai import OpenAIAgent
+
+        return OpenAIAgent(options), (openai_refusal,)
     if options.model_type == GEMINI_REALTIME:
-        return WebSocketService(GeminiAgent(options), options, stamps, address.endpoint, gemini_refusal)
-    agent: Agent = VoiceAgent(options) if options.model_type == VOICE else ChatAgent(options)
-    return WebSocketService(agent, options, stamps, address.endpoint)
+        from coval_load.reference.realtime.gemini import GeminiAgent
+
+        return GeminiAgent(options), (gemini_refusal,)
+    if options.model_type == VOICE:
+        from coval_load.reference.voice import VoiceAgent
+
+        return VoiceAgent(options), ()
+    from coval_load.reference.chat import ChatAgent
+
+    return ChatAgent(options), ()
 
 
 def allow_many_connections() -> None:
