@@ -13,14 +13,19 @@ from coval_load.engine.alarm_clock import AlarmClock, alarm_clock
 class Doorbell:
     """One simulation's bell. `ring` is synchronous and never fails; who waits looks again at its condition."""
 
-    _lot: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _waiting: dict[trio.lowlevel.Task, None] = attrs.field(factory=dict, init=False)
     _clock: AlarmClock | None = attrs.field(default=None, init=False)
     _alarms: list[float] = attrs.field(factory=list, init=False)
     """When the clock is going to ring, latest first. What nobody needs any more is left to ring, and serves others."""
 
     def ring(self) -> None:
         """Let whoever waits look at its condition again."""
-        self._lot.unpark_all()
+        if not self._waiting:
+            return
+        tasks = tuple(self._waiting)
+        self._waiting.clear()
+        for task in tasks:
+            trio.lowlevel.reschedule(task)
 
     async def until(self, condition: Callable[[], bool], deadline: float = math.inf) -> bool:
         """Wait until `condition()` holds or the clock reads `deadline`; returns whether it holds."""
@@ -33,9 +38,19 @@ class Doorbell:
                 return condition()
             if deadline < (self._alarms[-1] if self._alarms else math.inf):
                 self._set_alarm(deadline)
-            await self._lot.park()
+            await self._hear_a_ring()
             has_waited = True
         return True
+
+    async def _hear_a_ring(self) -> None:
+        task = trio.lowlevel.current_task()
+        self._waiting[task] = None
+
+        def leave(_: object) -> trio.lowlevel.Abort:
+            del self._waiting[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(leave)
 
     def _set_alarm(self, at: float) -> None:
         if self._clock is None:

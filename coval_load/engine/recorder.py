@@ -70,9 +70,13 @@ class Recorder:
             full = len(self._lines) >= self._rows_at_most
             if full or self._queued_bytes + len(line) > self._bytes_at_most or self._closing:
                 return False
+            was_empty = not self._lines
             self._lines.append(line)
             self._queued_bytes += len(line)
-            self._wake.notify()
+            if (
+                was_empty
+            ):  # else the thread is about to look anyway, and to wake it for each row costs more than the row
+                self._wake.notify()
         return True
 
     def _run(self) -> None:
