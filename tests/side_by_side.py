@@ -24,7 +24,7 @@ COMPUTING = [
 ]
 """What takes long goes first; the last share is whatever is in none of these."""
 SECONDS: Mapping[str, float] = {
-    "test_realtime_conversations": 40,
+    "test_realtime_conversations": 35,
     "test_readme": 25,
     "test_realtime_guide": 22,
     "test_dashboard": 20,
@@ -41,16 +41,17 @@ SECONDS: Mapping[str, float] = {
     "test_added_http_protocol": 8,
     "test_voice_conversations": 8,
     "test_reconnects": 7,
-    "test_http_cuts": 7,
-    "test_kept_conversations": 7,
+    "test_http_cuts": 5,
+    "test_kept_conversations": 5,
+    "test_docs_http": 5,
     "test_http_attacks": 6,
     "test_aligned_recordings": 6,
-    "test_resume_time": 6,
+    "test_resume_time": 5,
     "test_resume_whole": 6,
     "test_misbehaviour": 6,
-    "test_cuts": 5,
+    "test_cuts": 4,
     "test_chat_conversations": 5,
-    "test_resume_refused": 5,
+    "test_resume_refused": 4,
 }
 """About how long files take that wait long, on a machine of two cores."""
 OTHER_S = 2.0

@@ -15,9 +15,20 @@ from pathlib import Path
 
 import trio
 
-_COMMANDS = [f"coval_load.cli.{name}" for name in ("main", "check", "plan", "report", "run", "soak")]
+_ROOT = Path(__file__).parents[2]
+_NEEDED = ("actors", "agents", "cli", "codecs", "engine", "plans", "reference", "report/page")
+"""With all that is in them: commands import late what not all of them need."""
+
+
+def _modules():
+    for folder in _NEEDED:
+        for path in sorted((_ROOT / "coval_load" / folder).rglob("*.py")):
+            if path.name != "__main__.py":
+                yield ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload([*_COMMANDS, "coval_load.reference.command", "coval_load.report.page.charts"])
+_FORKING.set_forkserver_preload([*_modules(), "encodings.idna"])
 
 
 @contextmanager
