@@ -1,6 +1,6 @@
 """All that comes from the agent in a spoken conversation: its sound, and what its protocol says beside it."""
 
-from collections import deque
+from collections.abc import Callable
 
 import attrs
 
@@ -17,7 +17,7 @@ from coval_load.actors.tool_answers import MOST_TOOL_ROUNDS, ToolAnswers
 from coval_load.actors.transcript import Entry
 from coval_load.actors.understood import Understood
 from coval_load.codecs.audio.onset import LoudnessMeter
-from coval_load.codecs.dialects.interface import VoiceFormat
+from coval_load.codecs.dialects.interface import VoiceDialect, VoiceFormat
 from coval_load.codecs.events import (
     CallerSpeechStarted,
     CallerSpeechStopped,
@@ -34,6 +34,7 @@ from coval_load.codecs.events import (
     UsageReceived,
 )
 from coval_load.engine import metrics
+from coval_load.engine.link import MessageTaker
 from coval_load.engine.metronome import FRAME_S
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
@@ -69,8 +70,9 @@ class AgentSide:
     understood: Understood = attrs.field(factory=Understood, init=False)
     pace: PaceNotes = attrs.field(init=False)
     tools: ToolAnswers = attrs.field(init=False)
+    _audio_received: Callable[[bytes, float], None] = attrs.field(init=False)
     _playout: PlayoutClock = attrs.field(init=False)
-    _stops: deque[float] = attrs.field(factory=lambda: deque(maxlen=_MOST_STOPS), init=False)
+    _stops: list[float] = attrs.field(factory=list, init=False)
     _audio_is_due: bool = attrs.field(default=False, init=False)
     _calls: list[ToolCallReceived] = attrs.field(factory=list, init=False)
     _tool_rounds: int = attrs.field(default=0, init=False)
@@ -92,7 +94,9 @@ class AgentSide:
             explain=simulation.hearsay.explain,
             replies=self.replies,
             advice_if_deaf=self.form.advice_if_deaf,
+            clears=self.form.may_clear_playback,
         )
+        self._audio_received = self.listener.audio_received
         self._playout = PlayoutClock(rate_hz, self.form.is_paced)
         self.pace = PaceNotes(self.form)
         self.tools = ToolAnswers(simulation, self.case)
@@ -101,12 +105,25 @@ class AgentSide:
         """When the agent last said, until `at`, that the caller's speech is over; None if it did not in this turn."""
         return next((stopped_at for stopped_at in reversed(self._stops) if stopped_at <= at), None)
 
+    def shortcut(self, dialect: VoiceDialect, take: MessageTaker) -> MessageTaker:
+        """What takes a connection's messages: audio that is known at a glance is heard, all else goes to `take`."""
+        plain_audio = dialect.plain_audio
+        hear = self._audio_received if self.recording is None else self.hear
+
+        def take_audio(payload: bytes, is_text: bool, at: float) -> None:
+            pcm = plain_audio(payload, is_text)
+            if pcm is None:
+                take(payload, is_text, at)
+            elif pcm:
+                hear(pcm, at)
+
+        return take_audio
+
     def hear(self, pcm: bytes, at: float) -> None:
         """Audio arrived: the hot path."""
         if self._audio_is_due:
             self._first_audio(at)
-        self.pace.bytes_heard += len(pcm)
-        self.listener.audio_received(pcm, at)
+        self._audio_received(pcm, at)
         if self.recording is not None:
             self.recording.agent(pcm, self._playout.heard_at(pcm, at), self.form.receive_rate_hz)
             self.recording.flush(at)
@@ -139,6 +156,7 @@ class AgentSide:
                 self.simulation.tell("the agent hears the caller")
             case CallerSpeechStopped(item_id=item_id):
                 self._stops.append(at)
+                del self._stops[:-_MOST_STOPS]
                 self.understood.named(item_id)
                 self.simulation.tell("the agent takes the caller's speech for over")
             case CallerTranscribed():

@@ -14,6 +14,7 @@ from coval_load.actors.transcript import Entry
 from coval_load.codecs.dialects.interface import ChatDialect
 from coval_load.codecs.events import AudioReceived, Event, TextReceived
 from coval_load.engine import metrics
+from coval_load.engine.link import MessageTaker
 
 
 @attrs.define(eq=False)
@@ -33,6 +34,10 @@ class ChatConversation:
     def __attrs_post_init__(self) -> None:
         simulation = self.simulation
         self._receiver = CoalescingReceiver(self.quiet_s, simulation.bell, simulation.hearsay.explain)
+
+    def shortcut(self, dialect: ChatDialect, take: MessageTaker) -> MessageTaker:
+        """There is none."""
+        return take
 
     def hear(self, event: AudioReceived | TextReceived, at: float) -> None:
         """A text arrived."""

@@ -4,7 +4,6 @@ A task wakes for a turn, not for a frame. Every time in a reply follows from wha
 told, never from when a task got to run.
 """
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -89,7 +88,7 @@ class Listener:
     heard from the end of what is queued on, but not before t; else from t on, whatever is queued. An
     utterance ends in `end_silence_s` without sound, or where the caller came in, in `yield_silence_s` or when
     audio was thrown away. `replies` says what the agent's protocol knows; `explain` says what else came, for the
-    message of a failure, and `advice_if_deaf` what to look at where nothing did.
+    message of a failure, and `advice_if_deaf` what to look at where nothing did. `clear` is for where it `clears`.
 
     An utterance answers the caller if it begins once the caller has finished. One that began while the
     caller spoke does so if the agent had not fallen silent for `yield_silence_s` when the caller finished,
@@ -98,6 +97,8 @@ class Listener:
 
     audio_received: Callable[[bytes, float], None]
     """See `Playout.audio_received`."""
+    bytes_received: Callable[[], int]
+    """Of mono 16-bit PCM, since the conversation began."""
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class Listener:
         replies: Replies = NO_REPLIES,
         explain: Callable[[], str] = str,
         advice_if_deaf: str = "",
+        clears: bool = True,
     ) -> None:
         self._bell = bell
         self._end_silence_s = end_silence_s
@@ -121,11 +123,12 @@ class Listener:
         self._advice_if_deaf = advice_if_deaf
         self._floor = Floor(end_silence_s, self._yield_silence_s)
         self._playout = Playout(
-            rate_hz=rate_hz, paced=paced, loudness=loudness, floor=self._floor, changed=self._change
+            rate_hz=rate_hz, paced=paced, loudness=loudness, floor=self._floor, changed=self._change, clears=clears
         )
         self.audio_received = self._playout.audio_received
+        self.bytes_received = self._playout.bytes_received
         # When its turn was going on by the agent's own word: since and until.
-        self._went_on = deque([(-_FOREVER, -_FOREVER)], maxlen=_MOST_WORDS)
+        self._went_on = [(-_FOREVER, -_FOREVER)]
         self._changes = 0
         self._clears = 0
         self._loss: Loss | None = None
@@ -323,6 +326,7 @@ class Listener:
         now, is_on, was_on = trio.current_time(), self._replies.going_on(), self._went_on[-1][1] == _FOREVER
         if is_on and not was_on:
             self._went_on.append((now, _FOREVER))
+            del self._went_on[:-_MOST_WORDS]
         elif was_on and not is_on:
             self._went_on.append((self._went_on.pop()[0], now))
 

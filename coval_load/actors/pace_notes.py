@@ -15,19 +15,19 @@ _BYTES_A_SAMPLE = 2
 
 @attrs.define
 class PaceNotes:
-    """Counts `bytes_heard`, mono 16-bit PCM, since `listen_from`."""
+    """Of turns that are listened to one after the other. Bytes of mono 16-bit PCM are counted over the conversation."""
 
     form: VoiceFormat
-    bytes_heard: int = 0
+    _bytes_before: int = attrs.field(default=0, init=False)
     _since: float = attrs.field(default=0.0, init=False)
 
-    def listen_from(self, at: float) -> None:
+    def listen_from(self, at: float, bytes_received: int) -> None:
         """What is heard from here on is looked at."""
-        self.bytes_heard, self._since = 0, at
+        self._bytes_before, self._since = bytes_received, at
 
-    def on(self, reply: Reply) -> list[str]:
+    def on(self, reply: Reply, bytes_received: int) -> list[str]:
         """What to tell the user about a reply."""
-        heard_s = self.bytes_heard / _BYTES_A_SAMPLE / self.form.receive_rate_hz
+        heard_s = (bytes_received - self._bytes_before) / _BYTES_A_SAMPLE / self.form.receive_rate_hz
         notes = []
         if not self.form.is_paced and self._is_burst(reply, heard_s):
             notes.append(

@@ -89,24 +89,25 @@ class Pacer:
         self._next_due = due + FRAME_S
         if self._owes_end:
             self._end_turn()
-        if self._bodies:
-            self._speak_frame()
+        bodies = self._bodies
+        if bodies:
+            position = self._position
+            body = bodies[position]
+            if self._wrap is not None:
+                body = self._wrap(body)
+            if not self._begun:
+                self._begun = True
+                self._send(self.dialect.turn_started())
+            self.link.send_nowait(body, self._is_text)
+            self._position = position = position + 1
+            if position == len(bodies):
+                self._finish()
         elif self.send_silence:
             self.link.send_nowait(self._silence, self._is_text)
         else:
             return False
         self.frames_sent += 1
         return True
-
-    def _speak_frame(self) -> None:
-        body = self._bodies[self._position]
-        if self._wrap is not None:
-            body = self._wrap(body)
-        if not self._begun:
-            self._begun = True
-            self._send(self.dialect.turn_started())
-        self.link.send_nowait(body, self._is_text)
-        self._step()
 
     def _send(self, messages: Iterable[Outgoing]) -> None:
         for message in messages:
@@ -119,18 +120,18 @@ class Pacer:
             self._end_turn()
         self.frames_skipped += 1
         if self._bodies:
-            self._step()
+            self._position += 1
+            if self._position == len(self._bodies):
+                self._finish()
 
     def broke(self, error: Exception) -> None:
         """Sending raised: the connection's end carries the reason."""
         self.link.broke(error)
 
-    def _step(self) -> None:
-        self._position += 1
-        if self._position == len(self._bodies):
-            self._bodies = ()
-            self._owes_end = True
-            self.bell.ring()
+    def _finish(self) -> None:
+        self._bodies = ()
+        self._owes_end = True
+        self.bell.ring()
 
     def _end_turn(self) -> None:
         # Not with the last frame: its sound is over when the next is due.

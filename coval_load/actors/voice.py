@@ -1,6 +1,6 @@
 """A spoken conversation: the caller is a live microphone, the agent is heard on a playout clock."""
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import inf
 
 import attrs
@@ -16,9 +16,10 @@ from coval_load.actors.persona import Persona, Press, Say, Show, Skip, TestCase,
 from coval_load.actors.simulation import Simulation, failure_in
 from coval_load.actors.spooled_recording import VoiceRecording
 from coval_load.actors.transcript import Entry
-from coval_load.codecs.dialects.interface import Said, VoiceFormat
+from coval_load.codecs.dialects.interface import Said, VoiceDialect, VoiceFormat
 from coval_load.codecs.events import AgentFailed, AudioReceived, Event, TextReceived
 from coval_load.engine import metrics
+from coval_load.engine.link import MessageTaker
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 
 DIGIT_GAP_S = 0.1
@@ -65,8 +66,12 @@ class VoiceConversation:
     def __attrs_post_init__(self) -> None:
         self._agent = AgentSide(self.simulation, self.form, self.persona, self.case, self.recording)
 
+    def shortcut(self, dialect: VoiceDialect, take: MessageTaker) -> MessageTaker:
+        """Plain audio goes to the agent's side at once."""
+        return self._agent.shortcut(dialect, take)
+
     def hear(self, event: AudioReceived | TextReceived, at: float) -> None:
-        """Audio arrived: the hot path."""
+        """Audio arrived."""
         if type(event) is AudioReceived:
             self._agent.hear(event.pcm, at)
 
@@ -92,7 +97,7 @@ class VoiceConversation:
                 await self._hear_greeting()
             else:
                 await self._hear_onset(Taken(ready_at, ready_at, speaks=False), after_s)
-        for turn, following in pairwise((*turns, None)):
+        for turn, following in pairwise(chain(turns, (None,))):
             assert turn is not None
             taken = await self._take(turn, line)
             if not turn.expects_reply:
@@ -228,7 +233,7 @@ class VoiceConversation:
         if not taken.speaks and not self._has_heard:
             await self._hear_greeting()
             return
-        self._agent.pace.listen_from(trio.current_time())
+        self._agent.pace.listen_from(trio.current_time(), self._agent.listener.bytes_received())
         self.simulation.tell_wait()
         reply = await self._agent.listener.hear_reply(taken.anchor, self.simulation.services.timeouts.response_s)
         self._note_interrupted()
@@ -291,7 +296,7 @@ class VoiceConversation:
         entry.end, entry.messages, entry.interrupted_caller = reply.ended_at, reply.messages, reply.began_over_caller
         simulation.measures.turn(entry.metrics, metrics.AUDIO_UNDERRUN, reply.underrun_s)
         simulation.tell("the agent spoke", f"for {reply.ended_at - reply.onset_at:.2f} s")
-        for note in self._agent.pace.on(reply):
+        for note in self._agent.pace.on(reply, self._agent.listener.bytes_received()):
             simulation.services.results.note(f"{simulation.identity.agent}: {note}")
         if self.recording is not None:
             self.recording.flush(trio.current_time())

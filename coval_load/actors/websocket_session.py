@@ -28,13 +28,17 @@ from coval_load.codecs.events import (
     Violation,
 )
 from coval_load.engine import metrics
-from coval_load.engine.link import Link, LinkEnd
+from coval_load.engine.link import Link, LinkEnd, MessageTaker
 from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
 from coval_load.engine.wire import Socket
 
 
 class Conversation(Protocol):
     """What the caller does once the agent is ready: voice or chat."""
+
+    def shortcut(self, dialect: Any, take: MessageTaker) -> MessageTaker:
+        """What is to take the messages of a connection; `take` itself where nothing goes a shorter way."""
+        ...
 
     def hear(self, event: AudioReceived | TextReceived, at: float) -> None:
         """Audio or text arrived at `at`; may come before `hold` is called."""
@@ -90,11 +94,13 @@ class WebSocketSession:
     def start(self, wire: Socket, protocol: ClientProtocol) -> None:
         """Begin to read, and open the conversation as the dialect does."""
         services = self.simulation.services
+        is_told = self.simulation.narrator is not None
+        takes = self._message_told if is_told else self.conversation.shortcut(self.dialect, self._message)
         self._link = link = Link(
             wire,
             protocol,
             services.reactor,
-            on_message=self._message if self.simulation.narrator is None else self._message_told,
+            on_message=takes,
             on_end=self._ended,
             on_pong=self._pong,
         )

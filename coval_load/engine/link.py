@@ -5,8 +5,8 @@ here waits, but for `close`.
 """
 
 import ssl
-from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
 
 import attrs
 import trio
@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
-from coval_load.engine.plain_frames import plain_frame, take_plain_frames
+from coval_load.engine.plain_frames import TEXT_HEAD, only_plain_frame, plain_frame, take_plain_frames
 from coval_load.engine.reactor import Reactor
 from coval_load.engine.wire import Socket
 
@@ -32,6 +32,10 @@ _TEXT, _BINARY, _OPEN = Opcode.TEXT, Opcode.BINARY, State.OPEN
 """Looked up once: a member of an enumeration is found by way of a descriptor, which a frame is too hot for."""
 
 _AGAIN = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+MessageTaker: TypeAlias = Callable[[bytes, bool, float], None]
+"""Takes a whole message, whether it is text, and its arrival stamp in seconds of the Trio clock."""
 
 
 @attrs.frozen
@@ -58,7 +62,7 @@ class Link:
     _socket: Socket
     _protocol: ClientProtocol
     _reactor: Reactor
-    on_message: Callable[[bytes, bool, float], None]
+    on_message: MessageTaker
     on_end: Callable[[LinkEnd], None]
     on_pong: Callable[[float], None]
     end: LinkEnd | None = None
@@ -67,18 +71,33 @@ class Link:
     bytes_sent: int = 0
     bytes_received: int = 0
     next_ping_at: float = 0.0
-    _outbox: deque[bytes] = attrs.field(factory=deque, init=False)
-    _outbox_bytes: int = attrs.field(default=0, init=False)
+    _outbox: bytearray = attrs.field(factory=bytearray, init=False)
     _fragments: bytearray = attrs.field(factory=bytearray, init=False)
     _fragments_are_text: bool = attrs.field(default=False, init=False)
     _ping_sent_at: float | None = attrs.field(default=None, init=False)
-    _closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _closed: trio.Event | None = attrs.field(default=None, init=False)
     _released: bool = attrs.field(default=False, init=False)
+    _is_open: bool = attrs.field(default=False, init=False)
+    """Whether messages may be sent; as `_look_again` found it."""
+    _is_between_frames: bool = attrs.field(default=False, init=False)
+    """Whether what comes next begins with a frame that could be a plain one; likewise."""
+    _recv: Callable[[int], bytes] = attrs.field(init=False)
+    _write: Callable[[bytes | bytearray], int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._recv, self._write = self._socket.recv, self._socket.send
+        self._look_again()
 
     def start(self, at: float) -> None:
         """Begin to read; messages that came together with the upgrade are handled at once."""
         self._reactor.watch(self)
         self._handle_frames(at)
+
+    def _look_again(self) -> None:
+        # After whatever the protocol or the owner did, so that a plain frame need not ask three objects.
+        protocol = self._protocol
+        self._is_open = not self._released and protocol.state is _OPEN
+        self._is_between_frames = self._is_open and not protocol.reader.buffer and protocol.current_size is None
 
     def fileno(self) -> int:
         """The socket's file descriptor."""
@@ -92,7 +111,7 @@ class Link:
         On a connection that has ended nothing is sent: `on_end` has told its owner. Filling the outbox ends
         the connection as `agent_not_reading`.
         """
-        if self._released or self._protocol.state is not _OPEN:
+        if not self._is_open:
             return
         self.messages_sent += 1
         self.bytes_sent += len(payload)
@@ -108,7 +127,7 @@ class Link:
 
     def ping(self, now: float) -> None:
         """Ask for a pong, unless one is still awaited."""
-        if self._ping_sent_at is None and not self._released and self._protocol.state is _OPEN:
+        if self._ping_sent_at is None and self._is_open:
             self._ping_sent_at = now
             self._protocol.send_ping(b"coval-load")
             self._flush()
@@ -123,7 +142,7 @@ class Link:
             self._queue(chunk)
             return
         try:
-            sent = self._socket.send(chunk)
+            sent = self._write(chunk)
         except _AGAIN:
             sent = 0
         except OSError as error:
@@ -135,13 +154,12 @@ class Link:
     def _queue(self, chunk: bytes) -> None:
         if not self._outbox:
             self._reactor.wants_to_write(self, True)
-        self._outbox.append(chunk)
-        self._outbox_bytes += len(chunk)
-        if self._outbox_bytes > OUTBOX_BYTES:
+        self._outbox += chunk
+        if len(self._outbox) > OUTBOX_BYTES:
             self._finish(
                 SimulationFailed(
                     ErrorKind.AGENT_NOT_READING,
-                    f"expected the agent to read what it is sent; {self._outbox_bytes} bytes wait for it beyond "
+                    f"expected the agent to read what it is sent; {len(self._outbox)} bytes wait for it beyond "
                     "the kernel's buffers: look for a handler that blocks the agent's receive loop",
                 ),
                 clean=False,
@@ -151,19 +169,14 @@ class Link:
     def writable(self) -> None:
         """The kernel takes bytes again."""
         while self._outbox:
-            chunk = self._outbox[0]
             try:
-                sent = self._socket.send(chunk)
+                sent = self._write(self._outbox)
             except _AGAIN:
                 return
             except OSError as error:
                 self._finish(_dropped(error), clean=False)
                 return
-            self._outbox_bytes -= sent
-            if sent < len(chunk):
-                self._outbox[0] = chunk[sent:]
-                return
-            self._outbox.popleft()
+            del self._outbox[:sent]
         self._reactor.wants_to_write(self, False)
 
     # Receiving
@@ -171,7 +184,7 @@ class Link:
     def readable(self, at: float) -> None:
         """Bytes have arrived."""
         try:
-            data = self._socket.recv(_READ_BYTES)
+            data = self._recv(_READ_BYTES)
         except _AGAIN:
             return
         except OSError as error:
@@ -184,8 +197,13 @@ class Link:
             self._finish_at_eof()
             self._release()
             return
-        protocol = self._protocol
-        if not protocol.reader.buffer and protocol.current_size is None and protocol.state is _OPEN:
+        if self._is_between_frames:
+            only = only_plain_frame(data)
+            if only is not None:
+                self.messages_received += 1
+                self.bytes_received += len(only)
+                self.on_message(only, data[0] == TEXT_HEAD, at)
+                return
             messages, rest = take_plain_frames(data)
             for payload, is_text in messages:
                 self._message(payload, is_text, at)
@@ -194,10 +212,11 @@ class Link:
             if rest == len(data):
                 return
             data = data[rest:]
-        protocol.receive_data(data)
+        self._protocol.receive_data(data)
         self._handle_frames(at)
 
     def _handle_frames(self, at: float) -> None:
+        self._look_again()
         protocol = self._protocol
         for frame in protocol.events_received():
             assert isinstance(frame, Frame)  # the upgrade's response was taken when dialling
@@ -242,15 +261,20 @@ class Link:
 
         Bounded by the caller's own deadline; call `abort` afterwards in any case.
         """
-        if self._protocol.state is _OPEN:
-            self._protocol.send_close(code, reason)
-            self._flush()
-        await self._closed.wait()
+        self._send_close(code, reason)
+        if not self._released:
+            if self._closed is None:
+                self._closed = trio.Event()
+            await self._closed.wait()
 
     def say_goodbye(self, code: int = 1000) -> None:
         """Begin the closing handshake, and go on reading until the agent has hung up, or `abort`."""
-        if not self._released and self._protocol.state is _OPEN:
-            self._protocol.send_close(code)
+        self._send_close(code, "")
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if self._is_open:
+            self._protocol.send_close(code, reason)
+            self._look_again()
             self._flush()
 
     def hang_up(self, code: int = 1000) -> None:
@@ -303,11 +327,13 @@ class Link:
     def _release(self) -> None:
         if not self._released:
             self._released = True
+            self._look_again()
             self._reactor.forget(self)
             self._socket.close()
             self._protocol.parser.close()  # else only the garbage collector could free the two
             self._outbox.clear()
-            self._closed.set()
+            if self._closed is not None:
+                self._closed.set()
 
 
 def _dropped(error: OSError | None) -> SimulationFailed:

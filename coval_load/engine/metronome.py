@@ -1,6 +1,6 @@
 """One task sends every due frame. Due times are absolute, so nothing drifts: a frame is late or on time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -56,13 +56,14 @@ class Reader(Protocol):
 class Metronome:
     """Calls each speaker when its frame is due, and notes how late that was.
 
-    `record_lateness` takes seconds from when a frame was due to when it was handed to the kernel.
+    `record_lateness` takes, for each frame of an instant, the seconds from when it was due to when it was handed to the
+    kernel.
 
     With a crowd of speakers it is awake each millisecond, and drains `reader` then: to wake a second task for
     each few messages in between costs more than to handle them. Arrivals are then stamped up to 1 ms late.
     """
 
-    record_lateness: Callable[[float], object]
+    record_lateness: Callable[[Sequence[float]], object]
     reader: Reader | None = None
     frames_sent: int = 0
     frames_skipped: int = 0
@@ -119,16 +120,15 @@ class Metronome:
                 self.reader.drain()
 
     def _send(self, tick: int, due: float, clock: Callable[[], float]) -> None:
-        record = self.record_lateness
+        lateness = []
         for speaker in self._speakers(tick):
             try:
-                sent = speaker.frame_due(due)
+                if speaker.frame_due(due):
+                    lateness.append(clock() - due)
             except Exception as error:  # noqa: BLE001 - one speaker's fault must not silence the others
                 self._drop(speaker, error)
-                continue
-            if sent:
-                self.frames_sent += 1
-                record(clock() - due)
+        self.frames_sent += len(lateness)
+        self.record_lateness(lateness)
 
     def _skip(self, tick: int, due: float) -> None:
         for speaker in self._speakers(tick):

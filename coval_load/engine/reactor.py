@@ -4,13 +4,14 @@ A task and a stream for each direction of each connection was measured at two to
 (see docs/architecture.md); here bytes are handled where they land, in one synchronous call chain.
 """
 
-import selectors
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol
 
 import attrs
 import trio
+
+from coval_load.engine.readiness import READ, WRITE, Readiness, Ready, has_one_descriptor, open_readiness
 
 _SHARE = 100
 """Sockets drained before other tasks get a turn, so that a burst can't make the metronome late."""
@@ -53,18 +54,21 @@ class Reactor:
 
     _nursery: trio.Nursery
     one_task: bool = True
-    _selector: selectors.BaseSelector = attrs.field(factory=selectors.DefaultSelector, init=False)
+    _readiness: Readiness = attrs.field(factory=open_readiness, init=False)
+    _by_descriptor: dict[int, Watched] = attrs.field(factory=dict, init=False)
     _alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _writing_alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _watched: set[int] = attrs.field(factory=set, init=False)
     _returned: trio.Event = attrs.field(factory=_set_event, init=False)
-    _left_out: list[tuple[selectors.SelectorKey, int]] = attrs.field(factory=list, init=False)
+    _left_out: list[Ready] = attrs.field(factory=list, init=False)
 
     def watch(self, connection: Watched) -> None:
         """Read `connection` until `forget` is called."""
         self._watched.add(id(connection))
         if self.one_task:
-            self._selector.register(connection.fileno(), selectors.EVENT_READ, connection)
+            descriptor = connection.fileno()
+            self._readiness.register(descriptor, READ)
+            self._by_descriptor[descriptor] = connection
         else:
             scope = self._alone[id(connection)] = trio.CancelScope()
             self._nursery.start_soon(self._read_alone, connection, scope)
@@ -76,8 +80,7 @@ class Reactor:
         if not self.one_task:
             self._want_to_write_alone(connection, wanted)
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0)
-        self._selector.modify(connection.fileno(), events, connection)
+        self._readiness.modify(connection.fileno(), READ | WRITE if wanted else READ)
 
     def forget(self, connection: Watched) -> None:
         """Stop reading; must be called before the socket is closed. Harmless when called again."""
@@ -85,7 +88,9 @@ class Reactor:
             return
         self._watched.discard(id(connection))
         if self.one_task:
-            self._selector.unregister(connection.fileno())
+            descriptor = connection.fileno()
+            self._readiness.unregister(descriptor)
+            del self._by_descriptor[descriptor]
         else:
             self._want_to_write_alone(connection, False)
             self._alone.pop(id(connection)).cancel()
@@ -94,7 +99,7 @@ class Reactor:
         """Read until cancelled."""
         if not self.one_task:
             await trio.sleep_forever()
-        descriptor = self._selector.fileno()  # type: ignore[attr-defined]
+        descriptor = self._readiness.fileno()
         while True:
             await trio.lowlevel.wait_readable(descriptor)
             if self._returned.is_set():
@@ -106,17 +111,24 @@ class Reactor:
 
     def drain(self) -> None:
         """Handle what is ready, up to a bound; what is left is ready the next time too."""
-        watched = self._watched
+        find = self._by_descriptor.get
         clock = trio.lowlevel.current_clock().current_time
         at = clock()
         # The kernel lists them in the same order each time: who was left out goes first, or would never be read.
-        batch = self._left_out or self._selector.select(0)
+        batch = self._left_out or self._readiness.poll(0)
         self._left_out = batch[_SHARE:]
-        for number, (key, ready) in enumerate(batch[:_SHARE], 1):
-            connection = key.data
-            if id(connection) not in watched:
+        for number, (descriptor, ready) in enumerate(batch[:_SHARE], 1):
+            # One that was forgotten since may have left its number to another, which then finds nothing to read.
+            connection = find(descriptor)
+            if connection is None:
                 continue
-            _handle(connection, ready, at)
+            try:
+                if ready != WRITE:
+                    connection.readable(at)
+                if ready & WRITE:
+                    connection.writable()
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is this connection's fault alone
+                connection.broke(error)
             if not number % _STAMP_EVERY:
                 at = clock()
 
@@ -131,15 +143,15 @@ class Reactor:
         self._returned.set()
 
     def close(self) -> None:
-        """Release the selector."""
-        self._selector.close()
+        """Release what it waits on."""
+        self._readiness.close()
 
     async def _read_alone(self, connection: Watched, scope: trio.CancelScope) -> None:
         with scope:
             while self._alone.get(id(connection)) is scope:
                 await trio.lowlevel.wait_readable(connection.fileno())
                 if not scope.cancel_called:  # forgotten after it was woken
-                    _handle(connection, selectors.EVENT_READ, trio.current_time())
+                    _handle(connection, READ, trio.current_time())
 
     def _want_to_write_alone(self, connection: Watched, wanted: bool) -> None:
         if not wanted:
@@ -155,14 +167,14 @@ class Reactor:
             while self._writing_alone.get(id(connection)) is scope:
                 await trio.lowlevel.wait_writable(connection.fileno())
                 if not scope.cancel_called:
-                    _handle(connection, selectors.EVENT_WRITE, trio.current_time())
+                    _handle(connection, WRITE, trio.current_time())
 
 
 def _handle(connection: Watched, ready: int, at: float) -> None:
     try:
-        if ready & selectors.EVENT_READ:
+        if ready & READ:
             connection.readable(at)
-        if ready & selectors.EVENT_WRITE:
+        if ready & WRITE:
             connection.writable()
     except Exception as error:  # noqa: BLE001 - whatever it was, it is this connection's fault alone
         connection.broke(error)
@@ -172,7 +184,7 @@ def _handle(connection: Watched, ready: int, at: float) -> None:
 async def open_reactor(one_task: bool | None = None) -> AsyncIterator[Reactor]:
     """A running reactor. `one_task` None: one task where the platform allows it."""
     if one_task is None:
-        one_task = hasattr(selectors.DefaultSelector, "fileno")
+        one_task = has_one_descriptor()
     with ExitStack() as afterwards:
         async with trio.open_nursery() as nursery:
             reactor = Reactor(nursery, one_task=one_task)

@@ -1,6 +1,6 @@
 """What a run has measured so far: histograms and counts of fixed size, mergeable across processes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -48,8 +48,8 @@ class Results:
     """Simulations that thresholds ask about; see `select`."""
     checks: CheckTally = attrs.field(init=False)
     """How the checks of test cases came out."""
-    frame_lateness: Callable[[float], None] = attrs.field(init=False)
-    """Records one `send_lateness` in seconds: called for every frame, so it is one function call deep."""
+    frame_lateness: Callable[[Sequence[float]], None] = attrs.field(init=False)
+    """Records each `send_lateness` in seconds: called a thousand times a second, so it is one function call deep."""
     latest_failures: dict[str, Failure] = attrs.field(factory=dict, init=False)
     """The latest failure of each kind, its message not masked."""
     changes: list[dict[str, Any]] = attrs.field(factory=list, init=False)
@@ -62,8 +62,8 @@ class Results:
         return CheckTally(self.clean)
 
     @frame_lateness.default
-    def _record_lateness(self) -> Callable[[float], None]:
-        return self.whole.distribution(metrics.SEND_LATENESS).record
+    def _record_lateness(self) -> Callable[[Sequence[float]], None]:
+        return self.whole.distribution(metrics.SEND_LATENESS).record_many
 
     def select(self, selector: Selector, names: Iterable[str]) -> None:
         """Keep the metrics and counters `names` of the simulations that `selector` selects; before the first one."""

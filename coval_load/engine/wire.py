@@ -16,7 +16,7 @@ class Socket:
 
     raw: socket.socket
     recv: Callable[[int], bytes] = attrs.field(init=False)
-    send: Callable[[bytes | memoryview], int] = attrs.field(init=False)
+    send: Callable[[bytes | bytearray | memoryview], int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.raw, ssl.SSLSocket):

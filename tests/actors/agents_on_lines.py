@@ -161,6 +161,9 @@ class Conversation:
     losses: list = attrs.field(factory=list)
     finished_at: list = attrs.field(factory=list)
 
+    def shortcut(self, dialect, take):
+        return take
+
     def hear(self, event, at):
         self.heard.append(len(event.pcm) // 2)
 

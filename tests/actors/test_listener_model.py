@@ -38,6 +38,10 @@ class EverySample:
                 runs.append((index, index))
         return runs
 
+    def last(self, pcm):
+        runs = self.push(pcm)
+        return runs[-1][1] if runs else None
+
 
 @attrs.frozen
 class Turn:

@@ -37,6 +37,10 @@ class CountingMeter:
         self.pushes.append(pcm)
         return self.meter.push(pcm)
 
+    def last(self, pcm):
+        self.pushes.append(pcm)
+        return self.meter.last(pcm)
+
 
 @attrs.define
 class WritingBell:

@@ -17,10 +17,9 @@ def reply(onset_at, ended_at, arrived_at=None):
 
 def notes_on(heard, heard_s, *, listened_from=0.0, **form):
     pace = PaceNotes(Form(**form))
-    pace.bytes_heard = 10**9  # of what came before
-    pace.listen_from(listened_from)
-    pace.bytes_heard += round(heard_s * RATE_HZ) * 2
-    return pace.on(heard)
+    before = 10**9
+    pace.listen_from(listened_from, before)
+    return pace.on(heard, before + round(heard_s * RATE_HZ) * 2)
 
 
 @pytest.mark.parametrize(

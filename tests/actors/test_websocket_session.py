@@ -2,7 +2,7 @@
 
 import trio
 from agents_on_lines import REFUSED, SAID, Dialect, completed, hold, ready, refuses, renew
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.protocol import State
 
@@ -126,15 +126,21 @@ def behaviour(actions):
     return behave
 
 
+READY_AND_GOING = [("ReadyReceived", {"session_id": "s"}), ("GoingAway", {"time_left_s": 1})]
+
+
 @given(
     st.lists(st.just(REFUSED) | st.lists(ACTIONS, max_size=8), min_size=4, max_size=4),
     st.booleans(),
     st.none() | st.floats(0.5, 20),
 )
+@example([READY_AND_GOING, [("close", 1000)]] * 2, False, None)
 def test_whatever_agents_do_it_ends_and_every_socket_is_closed(written, is_first_ready, cut_at):
     behaviours = [REFUSED if one is REFUSED else behaviour(one) for one in written]
     if is_first_ready and written[0] is not REFUSED:
         behaviours[0] = behaviour([("ReadyReceived", {"session_id": "s"}), *written[0]])
+
+    behaviours += [REFUSED] * 4  # each renewal may dial twice
 
     async def script(conversation, line):
         simulation = line.simulation

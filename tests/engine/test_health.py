@@ -65,7 +65,7 @@ async def test_what_gathers_is_counted_each_second(autojump_clock):
     async def frames():
         await trio.sleep(0.5)
         for _ in range(10):
-            results.frame_lateness(0.001)
+            results.frame_lateness([0.001])
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_generator, results)

@@ -42,7 +42,7 @@ def keep_time(script):
 
     async def main():
         async with trio.open_nursery() as nursery:
-            metronome = Metronome(lateness.append)
+            metronome = Metronome(lateness.extend)
             nursery.start_soon(metronome.run)
             await script(metronome, clock)
             nursery.cancel_scope.cancel()

@@ -26,7 +26,7 @@ def test_summary_of_a_run_with_some_of_everything():
     results.finished(failed(ErrorKind.NO_RESPONSE, "second"))
     results.count(metrics.TURNS, 7)
     results.record(metrics.RESPONSE_LATENCY, 0.333)
-    results.frame_lateness(0.001)
+    results.frame_lateness([0.001])
     results.note("support-voice is limited to 8 at once")
     results.note("support-voice is limited to 8 at once")
 
@@ -71,7 +71,7 @@ def test_merged_results_equal_those_of_one_process():
         results.finished(failed(ErrorKind.DNS_FAILED))
     for results in (there, together):
         results.record_many(metrics.TURN_TIME, [2.0, 4000.0])
-        results.frame_lateness(0.5)
+        results.frame_lateness([0.5])
         results.count(metrics.BYTES_SENT, 640)
         results.finished(failed(ErrorKind.DNS_FAILED))
         results.finished(failed(ErrorKind.INTERNAL, "out of memory"))
@@ -123,7 +123,7 @@ def test_percentiles_and_counts_can_be_read_on_the_way():
 
 def test_roll_empties_what_has_gathered():
     results = Results()
-    results.frame_lateness(0.001)
+    results.frame_lateness([0.001])
     results.roll()
     assert results.whole.distributions[metrics.SEND_LATENESS]._pending == []
     assert results.samples(metrics.SEND_LATENESS) == 1

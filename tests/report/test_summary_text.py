@@ -29,7 +29,7 @@ def some_results():
     results.record_many(metrics.RESPONSE_LATENCY, [0.333, 0.333, 1.5])
     results.record_many(metrics.CONNECT_TIME, [0.004] * 3)
     for _ in range(100):
-        results.frame_lateness(0.0012)
+        results.frame_lateness([0.0012])
     results.vitals.cpu_s, results.vitals.watched_s = 3.1, 10.0
     results.note("support-voice: the limit of 8 simulations at once (what is usual) held others back")
     return results
@@ -83,7 +83,7 @@ def test_a_run_that_cannot_be_trusted_says_why():
     results = some_results()
     results.count(metrics.ROWS_LOST, 2)
     for _ in range(100):
-        results.frame_lateness(0.5)
+        results.frame_lateness([0.5])
     text = summary_text(results.summary(), RUN, colour=True)
     assert "\x1b[31mthis run can't be trusted\x1b[0m: frames left 500 ms late (p99)" in text
     assert "\n  expected no line of simulations.jsonl to be lost, got 2; check that the" in text

@@ -106,6 +106,18 @@ class LoudnessMeter:
             return self._one_run(samples, energy, offset)
         return list(self._runs(samples, offset))
 
+    def last(self, pcm: bytes) -> int | None:
+        """The last audible sample of `pcm`, None if it is silent, where nothing is carried over and nothing will be.
+
+        `pcm` is whole windows. In the middle of sound only the last of them is looked at.
+        """
+        raw = np.frombuffer(pcm, _INT16)
+        for at in range(len(raw) - self._window, -1, -self._window):
+            window = raw[at : at + self._window].astype(_FLOAT64)
+            if window.dot(window) > self._loud_energy:
+                return at + self._last_audible(window)
+        return None
+
     def flush(self) -> Sequence[Run]:
         """Judge the window that the end of the audio left incomplete, by the RMS of the part there is.
 
@@ -176,10 +188,11 @@ class LoudnessMeter:
                 break
         else:
             first = int((np.abs(head) >= amplitude).argmax())
-        for index, sample in enumerate(tail[: -_PEEK - 1 : -1].tolist()):
+        return head_at + first, tail_at + self._last_audible(tail)
+
+    def _last_audible(self, window: _Samples) -> int:
+        amplitude = self.amplitude
+        for index, sample in enumerate(window[: -_PEEK - 1 : -1].tolist()):
             if sample >= amplitude or sample <= -amplitude:
-                last = len(tail) - 1 - index
-                break
-        else:
-            last = len(tail) - 1 - int((np.abs(tail) >= amplitude)[::-1].argmax())
-        return head_at + first, tail_at + last
+                return len(window) - 1 - index
+        return len(window) - 1 - int((np.abs(window) >= amplitude)[::-1].argmax())

@@ -89,6 +89,14 @@ class VoiceDialect(Dialect, Protocol):
         """The whole message for a frame body made by the format's `audio_body`."""
         ...
 
+    def plain_audio(self, payload: bytes, is_text: bool) -> bytes | None:
+        """The PCM of a message for which `decode` would give one `AudioReceived` with it, or nothing where it is empty.
+
+        None sends the message to `decode`. For messages that are known at a glance, of protocols that say nothing of
+        replies beside their sound: this is the hot path.
+        """
+        return None
+
     def digit(self, digit: str) -> Outgoing:
         """The message for one keypad digit (0-9, *, #, A-D). Only called where the format `takes_digits`."""
         ...
@@ -160,6 +168,11 @@ class VoiceFormat(Protocol):
     def takes_digits(self) -> bool:
         """Whether there is a message for keypad digits."""
         return False
+
+    @property
+    def may_clear_playback(self) -> bool:
+        """Whether what is queued may come to be thrown away: by `PlaybackCleared`, or by the caller."""
+        return True
 
     @property
     def caller_clears_playback(self) -> bool:

@@ -10,6 +10,7 @@ import pybase64
 
 from coval_load.codecs.audio import g711
 from coval_load.codecs.audio.streams import ENCODINGS, AudioStream, Encoding, open_stream
+from coval_load.codecs.dialects.audio_frame import UNKNOWN, AudioFrames
 from coval_load.codecs.dialects.interface import Handshaking, Outgoing, VoiceDialect, VoiceFormat
 from coval_load.codecs.dialects.json_messages import (
     kind_of,
@@ -36,6 +37,8 @@ from coval_load.codecs.templates import JsonTemplate, Template, TemplateError
 ANY_TYPE = "*"
 _NOTHING: tuple[Event, ...] = ()
 _NEVER = object()
+_MOST_LESSONS = 8
+"""An agent whose messages all differ (a number in each) is not learned from for ever."""
 
 
 @attrs.frozen
@@ -79,6 +82,11 @@ class WebSocketVoiceFormat(VoiceFormat):
     def frames_are_shared(self) -> bool:
         """Whether `{{audio_data}}` is all that the audio template asks for."""
         return self._audio.names == {"audio_data"}
+
+    @property
+    def may_clear_playback(self) -> bool:
+        """Never: no message says so."""
+        return False
 
     @property
     def handshake(self) -> Handshaking:
@@ -129,6 +137,22 @@ class WebSocketVoiceFormat(VoiceFormat):
     @cached_property
     def _initialization(self) -> JsonTemplate | None:
         return parse_initialization(self.initialization_json)
+
+    @cached_property
+    def _type_path(self) -> Path:
+        return Path.parse(self.message_type_path)
+
+    @cached_property
+    def _data_path(self) -> Path:
+        return Path.parse(self.audio_data_path)
+
+    @cached_property
+    def _event_types(self) -> frozenset[str]:
+        return frozenset(self.non_audio_event_message_types)
+
+    @cached_property
+    def _known_frames(self) -> AudioFrames:
+        return AudioFrames()
 
     @cached_property
     def _audio(self) -> Template:
@@ -182,10 +206,9 @@ class WebSocketVoice(VoiceDialect):
         self._opening = opening
         self._media = media
         self._dtmf = dtmf
-        self._type_path = Path.parse(voice.message_type_path)
-        self._data_path = Path.parse(voice.audio_data_path)
+        self._type_path, self._data_path = voice._type_path, voice._data_path
         self._audio_type = voice.audio_message_type_value
-        self._event_types = frozenset(voice.non_audio_event_message_types)
+        self._event_types = voice._event_types
         self._ready_type: str | None = voice.handshake_ready_message_type or None
         self._is_ready = False
         self._binary_audio, self._json_audio = _streams(voice)
@@ -194,6 +217,9 @@ class WebSocketVoice(VoiceDialect):
         self._data_key = self._data_path.key
         has_rivals = self._audio_type in self._event_types or self._audio_type == self._ready_type
         self._plain_audio_type: object = _NEVER if has_rivals else self._audio_type
+        self._known, self._known_frames = UNKNOWN, voice._known_frames
+        # MP3 that is wrong takes two events to tell, so it goes the long way.
+        self._lessons_left = 0 if voice.audio_encoding == "mp3" else _MOST_LESSONS
 
     def opening(self) -> Sequence[Outgoing]:
         """The initialization JSON, if there is any."""
@@ -219,6 +245,13 @@ class WebSocketVoice(VoiceDialect):
         values = {"media_name": name, "mime_type": mime_type, "media_data": encoded}
         return (Outgoing(self._media.render(values), is_text=True),)
 
+    def plain_audio(self, payload: bytes, is_text: bool) -> bytes | None:
+        """The PCM of a message that is, but for its audio, what the last one was; see `VoiceDialect`."""
+        if not is_text:
+            return None
+        decoded = self._known.audio_in(payload)
+        return None if decoded is None else self._json_audio.push(decoded)[0]
+
     def decode(self, payload: bytes, is_text: bool) -> Sequence[Event]:
         """The events of one message; none for audio of which no sample is complete yet.
 
@@ -230,9 +263,18 @@ class WebSocketVoice(VoiceDialect):
             message = orjson.loads(payload)
         except orjson.JSONDecodeError:
             return (no_json(payload),)
-        if type(message) is dict and message.get(self._type_key) == self._plain_audio_type:
+        if self._is_plain_audio(message):
+            if self._lessons_left:
+                self._lessons_left -= 1
+                self._known = self._known_frames.learn(payload, message, self._plain_data)
             return self._read_audio(message)
         return self._read(message)
+
+    def _is_plain_audio(self, message: Any) -> bool:
+        return type(message) is dict and message.get(self._type_key) == self._plain_audio_type
+
+    def _plain_data(self, message: Any) -> Any:
+        return self._data_path.find(message) if self._is_plain_audio(message) else NOT_THERE
 
     def _read(self, message: Any) -> Sequence[Event]:
         message_type = type_of(message, self._type_path)
