@@ -177,6 +177,8 @@ class HttpConnection:
             data = self._socket.recv(_READ_BYTES)
         except _AGAIN:
             return
+        except ssl.SSLEOFError:
+            data = b""
         except OSError as error:
             self._ended(at, error)
             return

@@ -81,11 +81,8 @@ class Link:
     """Whether messages may be sent; as `_look_again` found it."""
     _is_between_frames: bool = attrs.field(default=False, init=False)
     """Whether what comes next begins with a frame that could be a plain one; likewise."""
-    _recv: Callable[[int], bytes] = attrs.field(init=False)
-    _write: Callable[[bytes | bytearray], int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._recv, self._write = self._socket.recv, self._socket.send
         self._look_again()
 
     def start(self, at: float) -> None:
@@ -142,7 +139,7 @@ class Link:
             self._queue(chunk)
             return
         try:
-            sent = self._write(chunk)
+            sent = self._socket.send(chunk)
         except _AGAIN:
             sent = 0
         except OSError as error:
@@ -170,7 +167,7 @@ class Link:
         """The kernel takes bytes again."""
         while self._outbox:
             try:
-                sent = self._write(self._outbox)
+                sent = self._socket.send(self._outbox)
             except _AGAIN:
                 return
             except OSError as error:
@@ -184,9 +181,11 @@ class Link:
     def readable(self, at: float) -> None:
         """Bytes have arrived."""
         try:
-            data = self._recv(_READ_BYTES)
+            data = self._socket.recv(_READ_BYTES)
         except _AGAIN:
             return
+        except ssl.SSLEOFError:
+            data = b""
         except OSError as error:
             self._finish(_dropped(error), clean=False)
             self._release()
