@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
-from websockets.client import ClientProtocol
+from websockets.protocol import Protocol as Framing
 
 from coval_load.actors.http_first import SessionRequest, ask_for_url
 from coval_load.actors.redialling import Redialling
@@ -43,7 +43,7 @@ class Connector:
         )
         return await ask_for_url(self.http, request, self.wrong_with)
 
-    async def dial(self, url: str | None, values: Mapping[str, Any]) -> tuple[Socket, ClientProtocol]:
+    async def dial(self, url: str | None, values: Mapping[str, Any]) -> tuple[Socket, Framing]:
         """An open WebSocket to `url`, or to the agent's own; errors as of `Dialler.dial`."""
         where = url or self.destination.url
         assert where is not None

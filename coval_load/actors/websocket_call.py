@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 import trio
-from websockets.client import ClientProtocol
+from websockets.protocol import Protocol as Framing
 
 from coval_load.actors.connector import Connector
 from coval_load.actors.loss import Loss, worse
@@ -130,13 +130,13 @@ class WebSocketCall:
             self.simulation.measures.once(metrics.SETUP_TIME, answered_at - asked_at, late=asked_at - due)
         return url
 
-    async def _dial_until_reached(self, url: str | None, due: float | None) -> tuple[Socket, ClientProtocol]:
+    async def _dial_until_reached(self, url: str | None, due: float | None) -> tuple[Socket, Framing]:
         dial = partial(self._dial, url, due)
         reached = await self.connector.redialling.until_reached(self.simulation, dial)
         self.simulation.tell("connected", "the WebSocket upgrade was accepted")
         return reached
 
-    async def _dial(self, url: str | None, due: float | None) -> tuple[Socket, ClientProtocol]:
+    async def _dial(self, url: str | None, due: float | None) -> tuple[Socket, Framing]:
         limit = self.simulation.services.timeouts.connect_s
         dialled_at = trio.current_time()
         self.simulation.tell("dialling", (url or self.connector.destination.url or "").partition("?")[0])

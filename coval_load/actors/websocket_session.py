@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import attrs
 import trio
-from websockets.client import ClientProtocol
+from websockets.protocol import Protocol as Framing
 
 from coval_load.actors.handshake import Handshake
 from coval_load.actors.line import Line
@@ -91,7 +91,7 @@ class WebSocketSession:
         assert self._link is not None
         return self._link
 
-    def start(self, wire: Socket, protocol: ClientProtocol) -> None:
+    def start(self, wire: Socket, protocol: Framing) -> None:
         """Begin to read, and open the conversation as the dialect does."""
         services = self.simulation.services
         is_told = self.simulation.narrator is not None

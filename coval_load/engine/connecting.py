@@ -15,6 +15,8 @@ from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
 _SEND_BUFFER_BYTES = 64 * 1024
 """A fixed kernel send buffer, so that an agent that does not read is seen after seconds, not minutes."""
 
+_STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
+
 _OURS = {
     errno.EMFILE,
     errno.ENFILE,
@@ -105,22 +107,33 @@ def reason(error: OSError) -> str:
 
 async def _connect_to(address: Address) -> socket.socket:
     # Not Trio's socket: an address needs no looking up, and to make one and take it apart costs as much as dialling.
-    raw = socket.socket(address.family, socket.SOCK_STREAM)
+    raw = socket.socket(address.family, _STREAM)
     try:
-        raw.setblocking(False)
+        if raw.gettimeout() != 0:
+            raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         try:
             raw.connect((address.ip, address.port))
         except BlockingIOError:
-            await trio.lowlevel.wait_writable(raw)
-            failed = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if failed:
-                raise OSError(failed, os.strerror(failed)) from None
+            if not _is_connected(raw):
+                await trio.lowlevel.wait_writable(raw)
+                failed = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if failed:
+                    raise OSError(failed, os.strerror(failed)) from None
     except BaseException:
         raw.close()
         raise
     return raw
+
+
+def _is_connected(raw: socket.socket) -> bool:
+    # As it is at once on the same machine, where to ask costs less than to wait.
+    try:
+        raw.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 def _refused(address: Address, error: OSError, what: str) -> SimulationFailed:

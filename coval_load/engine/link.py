@@ -10,9 +10,8 @@ from typing import TypeAlias
 
 import attrs
 import trio
-from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import Protocol, State
 
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
 from coval_load.engine.plain_frames import TEXT_HEAD, only_plain_frame, plain_frame, take_plain_frames
@@ -60,7 +59,7 @@ class Link:
     """
 
     _socket: Socket
-    _protocol: ClientProtocol
+    _protocol: Protocol
     _reactor: Reactor
     on_message: MessageTaker
     on_end: Callable[[LinkEnd], None]

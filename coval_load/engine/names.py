@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 
 import attrs
 import trio
@@ -72,6 +73,7 @@ class Resolver:
             raise type(failed[1])(failed[1].kind, failed[1].message)
 
 
+@lru_cache(maxsize=1024)  # read for each dial, and what it says never changes
 def _literal(host: str, port: int) -> Address | None:
     try:
         ip = ipaddress.ip_address(host)
