@@ -108,6 +108,8 @@ def main(
     """Print a table for each work."""
     adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # What a shell begins in the background ignores SIGINT, and so would all peers, which inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     known = find_peers([HERE, *more])
     works = chosen(work, list(WORKS), "works")
     peers = [known[name] for name in chosen(names, list(known), "peers")]

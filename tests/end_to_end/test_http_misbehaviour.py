@@ -10,11 +10,11 @@ from processes import DEEP, agents, plan_for_all
 
 from coval_load.reference.misbehaviour import KINDS_OF
 
-ONE_IN = 12 if DEEP else 4
+ONE_IN = 12 if DEEP else 3
 SLACK_S = 5.0
 TIMES = 3 if DEEP else 1
-TIMEOUTS_S = {"setup": 4.0 * TIMES, "connect": 4.0 * TIMES, "response": 3.0 * TIMES}
-DELAY_S = 1.0 * TIMES
+TIMEOUTS_S = {"setup": 4.0 * TIMES, "connect": 4.0 * TIMES, "response": 4.0 * TIMES}
+DELAY_S = 2.0 * TIMES
 """All callers have dialled before the first is answered, so that none takes over a connection of another."""
 
 TOOL_ROUNDS = 2
