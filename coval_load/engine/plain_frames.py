@@ -74,7 +74,8 @@ def only_plain_frame(data: bytes) -> bytes | None:
     length = data[1]
     if length == _TWO_BYTES_MORE:
         return data[4:] if (data[2] << 8 | data[3]) + 4 == size else None
-    return data[2:] if length + 2 == size else None
+    # 127 stands for eight bytes more, and from 128 on the frame is masked.
+    return data[2:] if length < _TWO_BYTES_MORE and length + 2 == size else None
 
 
 def take_plain_frames(data: bytes) -> tuple[list[tuple[bytes, bool]], int]:

@@ -1,7 +1,10 @@
 """The short way through plain frames agrees with the Sans-I/O protocol, whatever arrives and however it is cut."""
 
 import itertools
+import os
+import secrets
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
@@ -10,7 +13,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from coval_load.engine.plain_frames import plain_frame, take_plain_frames
+from coval_load.engine import plain_frames
+from coval_load.engine.plain_frames import TEXT_HEAD, only_plain_frame, plain_frame, take_plain_frames
 
 
 def open_protocol() -> ClientProtocol:
@@ -27,14 +31,22 @@ def read(chunks: list[bytes], *, short_way: bool) -> tuple:
     for chunk in chunks:
         rest = chunk
         if short_way and not protocol.reader.buffer and protocol.current_size is None and protocol.state is State.OPEN:
-            messages, start = take_plain_frames(chunk)
+            messages, rest = read_shortly(chunk)
             seen += [(Opcode.TEXT if is_text else Opcode.BINARY, True, payload) for payload, is_text in messages]
-            rest = chunk[start:]
         if rest:
             protocol.receive_data(rest)
         seen += [(frame.opcode, frame.fin, bytes(frame.data)) for frame in protocol.events_received()]
         answers += [len(data) for data in protocol.data_to_send()]  # masks are random
     return seen, type(protocol.parser_exc), str(protocol.parser_exc), protocol.close_rcvd, answers
+
+
+def read_shortly(chunk: bytes) -> tuple[list[tuple[bytes, bool]], bytes]:
+    """As `Link.readable` does: the only message of the chunk, else those at its start, and what is left."""
+    only = only_plain_frame(chunk)
+    if only is not None:
+        return [(only, chunk[0] == TEXT_HEAD)], b""
+    messages, start = take_plain_frames(chunk)
+    return messages, chunk[start:]
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -51,6 +63,13 @@ FRAMES = st.builds(
 )
 STREAMS = st.lists(FRAMES, max_size=8).map(lambda frames: b"".join(frame.serialize(mask=False) for frame in frames))
 GARBAGE = st.just(b"") | st.binary(max_size=12)
+LONE = st.builds(
+    lambda head, length, more: bytes([head, length]) + bytes(max(length + more, 0)),
+    st.sampled_from([0x81, 0x82, 0x01, 0x80, 0x88, 0x89, 0xC1]),
+    st.integers(0, 255),
+    st.integers(-2, 2),
+)
+"""As long as its second byte says, or a little more or less, whatever else that byte stands for."""
 
 
 @given(STREAMS, GARBAGE, STREAMS, st.lists(st.integers(0, 100_000), max_size=12))
@@ -59,6 +78,24 @@ GARBAGE = st.just(b"") | st.binary(max_size=12)
 def test_both_ways_agree(before, garbage, after, places):
     chunks = cut(before + garbage + after, places)
     assert read(chunks, short_way=True) == read(chunks, short_way=False)
+
+
+@given(LONE | st.binary(max_size=300), STREAMS)
+@example(b"\x81\x7f" + bytes(127), b"")  # the first eight bytes of what seems to be the message are its length
+@example(b"\x82\x82" + bytes(130), b"")  # masked, which only a client may do
+@example(b"\x81\x7e\x00\x7e" + bytes(126), b"")
+@example(b"\x81\x7e\x00", b"")
+def test_one_frame_in_a_read_is_what_the_protocol_says(data, after):
+    chunks = [data, *([after] if after else [])]
+    assert read(chunks, short_way=True) == read(chunks, short_way=False)
+
+
+@pytest.mark.parametrize("size", [3, 125, 126, 900, 65_535])
+def test_what_comes_alone_takes_the_shortest_way(size):
+    for opcode in (Opcode.TEXT, Opcode.BINARY):
+        data = Frame(opcode, b"z" * size).serialize(mask=False)
+        assert only_plain_frame(data) == b"z" * size
+        assert only_plain_frame(data[:-1]) is only_plain_frame(data + b"\x81") is None
 
 
 @given(PAYLOADS | st.integers(120, 130).map(bytes) | st.integers(65_530, 65_540).map(bytes), st.booleans())
@@ -90,3 +127,54 @@ def test_plain_frames_take_the_short_way():
         (900, True),
     ]
     assert rest == len(data)
+
+
+def masks(count: int) -> list[bytes]:
+    """Of so many frames."""
+    return [plain_frame(b"", False)[2:6] for _ in range(count)]
+
+
+@pytest.fixture
+def own_masks(monkeypatch):
+    """Masks that are no other test's, from a source that counts; gives the sizes that were asked of it."""
+    asked, numbers = [], itertools.count(1)
+
+    def token_bytes(size: int) -> bytes:
+        asked.append(size)
+        return b"".join(next(numbers).to_bytes(4, "big") for _ in range(size // 4))
+
+    monkeypatch.setattr(plain_frames, "token_bytes", token_bytes)
+    monkeypatch.setattr(plain_frames, "_masks", plain_frames._Masks())
+    return asked
+
+
+def test_each_mask_is_used_once_through_several_pools(own_masks):
+    used = masks(2_500)
+    assert used == [number.to_bytes(4, "big") for number in range(1, 2_501)]
+    assert sum(own_masks) >= 4 * len(used)
+
+
+def test_masks_come_from_the_systems_own_source():
+    assert plain_frames.token_bytes is secrets.token_bytes
+    pools = masks(2_048)
+    assert pools[:1_024] != pools[1_024:]
+    assert len(set(pools)) > 2_000  # of 2,048 unpredictable ones two are the same once in 2,000 times
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_does_not_go_on_with_its_parents_masks():
+    masks(1)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, b"".join(masks(64)))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    _, status = os.waitpid(child, 0)
+    theirs = os.read(reading, 1_024)
+    os.close(reading)
+    assert (status, len(theirs)) == (0, 256)
+    assert theirs not in b"".join(masks(2_048))

@@ -1,5 +1,6 @@
 """Audio messages that differ in nothing but their audio: known by what stands around it, without parsing JSON."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ import pybase64
 
 _PROBE = "QUJD"
 _MOST_KEPT = 1024
+_MOST_AROUND_BYTES = 4096
+_END_OF_VALUE = re.compile(rb'"[ \t\n\r]*[,}\]]')
 
 
 @attrs.frozen
@@ -42,7 +45,10 @@ UNKNOWN = AudioFrame(b"", b"")
 
 @attrs.define
 class AudioFrames:
-    """Those of one agent: connections whose messages look alike share what they know, which is then in the cache."""
+    """Those of one agent: connections whose messages look alike share what they know, which is then in the cache.
+
+    So many are kept, and none with more around its audio than some kilobytes.
+    """
 
     _known: dict[AudioFrame, AudioFrame] = attrs.field(factory=dict, init=False)
 
@@ -52,14 +58,27 @@ class AudioFrames:
         `data_of` finds the base64 in a parsed message that is audio, and anything but text in another.
         """
         data = data_of(message)
-        if not isinstance(data, str) or not data.isascii() or payload.count(data.encode()) != 1:
+        if not isinstance(data, str) or not _is_base64(data) or payload.count(data.encode()) != 1:
             return UNKNOWN
         before, _, after = payload.partition(data.encode())
+        # A key may hold the same letters: with others in it, audio that stands elsewhere may count.
+        if len(before) + len(after) > _MOST_AROUND_BYTES or not _END_OF_VALUE.match(after):
+            return UNKNOWN
         # What was read may be written with escapes, and this stand elsewhere: try with another.
         if data == _PROBE or data_of(_parsed(before + _PROBE.encode() + after)) != _PROBE:
             return UNKNOWN
         frame = AudioFrame(before, after)
-        return self._known.setdefault(frame, frame) if len(self._known) < _MOST_KEPT else frame
+        if len(self._known) < _MOST_KEPT:
+            self._known.setdefault(frame, frame)
+        return self._known.get(frame, frame)
+
+
+def _is_base64(data: str) -> bool:
+    try:
+        pybase64.b64decode(data, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _parsed(payload: bytes) -> Any:
