@@ -77,11 +77,13 @@ class ChatConversation:
         self._note_strays(sent_at)
         message = self.dialect.text(turn.action.text or "")
         line.send((message,))
-        self.simulation.tell("sent", message.payload[:500].decode("utf-8", "replace"))
+        if self.simulation.narrator is not None:
+            self.simulation.tell("sent", message.payload[:500].decode("utf-8", "replace"))
         self.simulation.take_turn()
         self.simulation.transcript.add(Entry("user", turn.action.text, sent_at, sent_at))
         if not turn.expects_reply:
             self._due = self._over_at = sent_at
+            await trio.lowlevel.checkpoint()  # the next one may be due at once, and so on
             return
         late = sent_at - self._due
         self.simulation.tell_wait()
@@ -94,7 +96,8 @@ class ChatConversation:
 
     async def _wait(self) -> None:
         simulation = self.simulation
-        await simulation.bell.until(lambda: simulation.loss is not None, self._due)
+        if simulation.loss is None and self._due > trio.current_time():
+            await simulation.bell.until(lambda: simulation.loss is not None, self._due)
         if simulation.loss is not None:
             raise simulation.loss.failure
 
@@ -106,10 +109,9 @@ class ChatConversation:
         return self._add(reply)
 
     def _add(self, reply: ChatReply) -> Entry:
-        self.simulation.tell("the agent said", "\n".join(reply.texts))
-        return self.simulation.transcript.add(
-            Entry("assistant", "\n".join(reply.texts), reply.first_at, reply.last_at, len(reply.texts))
-        )
+        said = "\n".join(reply.texts)
+        self.simulation.tell("the agent said", said)
+        return self.simulation.transcript.add(Entry("assistant", said, reply.first_at, reply.last_at, len(reply.texts)))
 
     def _note_strays(self, before: float) -> None:
         for stray in self._receiver.take_strays(before):

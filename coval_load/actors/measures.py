@@ -25,9 +25,10 @@ class Measures:
         `late` is how long after it was due our action was done: the `scheduled_` twin counts it in, so that
         a late generator can't flatter the agent.
         """
+        record = self.account.record
         into[metric] = seconds
-        self.account.record(metric, seconds)
+        record(metric, seconds)
         twin = _TWIN.get(metric)
         if twin is not None:
-            into[twin] = seconds + late
-            self.account.record(twin, seconds + late)
+            into[twin] = scheduled = seconds + late
+            record(twin, scheduled)

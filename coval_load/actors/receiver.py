@@ -70,6 +70,8 @@ class CoalescingReceiver:
 
     def take_strays(self, before: float) -> list[ChatReply]:
         """The texts that arrived before `before` and that no reply took, coalesced; each is given once."""
+        if not self._texts:
+            return []
         strays = self._texts[: self._place(before)]
         self._drop(0, len(strays))
         return [_reply(group) for group in self._groups(strays)]
@@ -95,7 +97,7 @@ class CoalescingReceiver:
         finally:
             self._awaited_from = math.inf
         while True:
-            group = self._first_group(since, limit)
+            group = self._first_group(since, limit) if self._texts else []
             if not group:
                 raise self._loss.failure if self._loss else self._no_response(deadline_s)
             complete_at = group[-1].at + self._quiet_s
@@ -103,7 +105,7 @@ class CoalescingReceiver:
             if loss is not None and loss.at < complete_at and not loss.clean:
                 raise loss.failure
             if loss is not None or complete_at <= trio.current_time():
-                self._drop(self._place(since), len(group))
+                self._drop(self._place(since) if len(self._texts) > 1 else 0, len(group))
                 return _reply(group)
             await self._bell.until(lambda: self._loss is not None, complete_at)
 
@@ -114,7 +116,10 @@ class CoalescingReceiver:
         return bisect_left(self._texts, since, key=attrgetter("at"))
 
     def _first_group(self, since: float, limit: float) -> list[_Text]:
-        group = next(self._groups(self._texts[self._place(since) :]), [])
+        texts = self._texts
+        if len(texts) == 1:  # as nearly all replies are
+            return texts[:] if since <= texts[0].at <= limit else []
+        group = next(self._groups(texts[self._place(since) :]), [])
         return group if group and group[0].at <= limit else []
 
     def _groups(self, texts: Iterable[_Text]) -> Iterator[list[_Text]]:
@@ -128,6 +133,10 @@ class CoalescingReceiver:
             yield group
 
     def _drop(self, place: int, count: int) -> None:
+        if count == len(self._texts):
+            self._texts.clear()
+            self._characters = 0
+            return
         self._characters -= sum(len(text.text) for text in self._texts[place : place + count])
         del self._texts[place : place + count]
 

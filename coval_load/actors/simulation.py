@@ -57,6 +57,18 @@ class Identity:
         """What its measurements are told apart by."""
         return Labels(self.scenario, self.agent, self.test_case, self.persona)
 
+    def row(self) -> dict[str, Any]:
+        """What of it stands in `simulations.jsonl`."""
+        return {
+            "simulation_output_id": self.simulation_output_id,
+            "agent": self.agent,
+            "model_type": self.model_type,
+            "test_case": self.test_case,
+            "persona": self.persona,
+            "scenario": self.scenario,
+            "number": self.number,
+        }
+
 
 @attrs.define(eq=False, kw_only=True)
 class Simulation:
@@ -198,7 +210,7 @@ class Simulation:
         origin = self.services.origin
         checks = None if self._judged is None else [result.row() for result in self._judged]
         return {
-            **attrs.asdict(self.identity),
+            **self.identity.row(),
             "worker": 0,
             "recording": None
             if self.recording_started_at is None

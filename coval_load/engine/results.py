@@ -56,6 +56,8 @@ class Results:
     """What was changed of the load while the run went on: `at` (seconds), `scenario`, `before`, `concurrency`."""
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
     _accounts: dict[Labels, Account] = attrs.field(factory=dict, init=False)
+    _by_labels: dict[Labels, Account] = attrs.field(factory=dict, init=False)
+    """The same, by all labels of a plan's test cases and personas."""
 
     @checks.default
     def _no_checks(self) -> CheckTally:
@@ -77,6 +79,12 @@ class Results:
 
     def account(self, labels: Labels) -> Account:
         """Where a simulation with `labels` adds what it measures."""
+        known = self._by_labels.get(labels)
+        if known is None:
+            known = self._by_labels[labels] = self._account_of(labels)
+        return known
+
+    def _account_of(self, labels: Labels) -> Account:
         asked = {name for selector in self.selections for name, _ in selector.wanted} | {"scenario", "agent"}
         # Labels that nothing asks about are left out, so that there are few accounts however many test cases.
         told = Labels(**{name: value for name, value in attrs.asdict(labels).items() if name in asked})

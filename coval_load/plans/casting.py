@@ -1,6 +1,5 @@
 """Makes the simulations of a scenario: who calls which agent with which script, over what."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +21,7 @@ from coval_load.actors.websocket_call import WebSocketCall
 from coval_load.actors.websocket_session import Conversation
 from coval_load.engine.labels import Labels
 from coval_load.plans.plan import Plan
-from coval_load.plans.rehearsal import Role, Troupe, values_for
+from coval_load.plans.rehearsal import Role, Troupe, named_id, values_for
 
 OpenRecording = Callable[[Identity, float], VoiceRecording | None]
 """Makes the recording of a simulation, given the Trio clock's reading it starts with; None: it won't be kept."""
@@ -61,7 +60,7 @@ class Casting:
         role, case, persona = self.troupe.deal(number)
         scenario = self.troupe.scenario.name
         identity = Identity(
-            simulation_output_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.run_id}/{scenario}/{number}")),
+            simulation_output_id=named_id(f"{self.run_id}/{scenario}/{number}"),
             agent=role.agent.name,
             model_type=str(role.agent.model_type),
             test_case=case.id,

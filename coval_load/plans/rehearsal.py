@@ -1,5 +1,6 @@
 """Everything that all simulations of a plan share and that is made before it runs: roles, scripts, clips, templates."""
 
+import hashlib
 import mimetypes
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,6 +99,22 @@ class Ensemble:
         return cls(plan, tuple(troupes))
 
 
+def named_hex(name: str) -> str:
+    """`uuid.uuid5(uuid.NAMESPACE_OID, name).hex` (RFC 9562 section 5.5) in a fifth of the time."""
+    digest = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:12]}5{digest[13:16]}{_VARIANT[digest[16]]}{digest[17:32]}"
+
+
+def named_id(name: str) -> str:
+    """`str` of the same UUID."""
+    digits = named_hex(name)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+_NAMESPACE = uuid.NAMESPACE_OID.bytes
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
 def values_for(
     plan: Plan, run_id: str, identity_id: str, agent: Agent, case: cast.TestCase, persona: cast.Persona
 ) -> dict[str, Any]:
@@ -106,8 +123,8 @@ def values_for(
         "run_id": run_id,
         "simulation_output_id": identity_id,
         "simulation_id": identity_id,
-        "stream_sid": f"MZ{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/stream').hex}",
-        "call_sid": f"CA{uuid.uuid5(uuid.NAMESPACE_OID, f'{identity_id}/call').hex}",
+        "stream_sid": f"MZ{named_hex(f'{identity_id}/stream')}",
+        "call_sid": f"CA{named_hex(f'{identity_id}/call')}",
         "agent": agent.attributes,
         "test_case": case.values,
         "persona": persona.values,

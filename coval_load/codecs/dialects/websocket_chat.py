@@ -34,6 +34,19 @@ from coval_load.codecs.templates import JsonTemplate, Template
 
 
 @attrs.frozen
+class _Reading:
+    """How the messages of one agent are read: the same for all its simulations."""
+
+    type_path: Path
+    text_path: Path
+    text_types: frozenset[str]
+    event_types: frozenset[str]
+    direction_path: Path
+    outbound: str
+    ready_type: str | None
+
+
+@attrs.frozen
 class WebSocketChatFormat(ChatFormat):
     """The options of a MODEL_TYPE_CHAT_WEBSOCKET agent that shape its messages, named as in its metadata.
 
@@ -59,7 +72,19 @@ class WebSocketChatFormat(ChatFormat):
     def open(self, values: Mapping[str, Any]) -> "WebSocketChat":
         """The dialect of one simulation. Raises `TemplateError` where a placeholder has no value."""
         opening = opening_messages(self._initialization, values)
-        return WebSocketChat(self, opening, self._send.partial(values).around("message"))
+        return WebSocketChat(self._reading, opening, self._send.partial(values).around("message"))
+
+    @cached_property
+    def _reading(self) -> "_Reading":
+        return _Reading(
+            type_path=Path.parse(self.message_type_path),
+            text_path=Path.parse(self.message_text_path),
+            text_types=frozenset(self.text_message_type_values),
+            event_types=frozenset(self.non_audio_event_message_types),
+            direction_path=Path.parse(self.direction_path),
+            outbound=self.outbound_direction_value,
+            ready_type=self.handshake_ready_message_type or None,
+        )
 
     @cached_property
     def _initialization(self) -> JsonTemplate | None:
@@ -90,16 +115,10 @@ class WebSocketChat(ChatDialect):
     compared exactly, numbers by their JSON text. Nothing is buffered.
     """
 
-    def __init__(self, chat: WebSocketChatFormat, opening: tuple[Outgoing, ...], around: tuple[bytes, ...]) -> None:
+    def __init__(self, reading: _Reading, opening: tuple[Outgoing, ...], around: tuple[bytes, ...]) -> None:
         self._opening = opening
         self._around = around
-        self._type_path = Path.parse(chat.message_type_path)
-        self._text_path = Path.parse(chat.message_text_path)
-        self._text_types = frozenset(chat.text_message_type_values)
-        self._event_types = frozenset(chat.non_audio_event_message_types)
-        self._direction_path = Path.parse(chat.direction_path)
-        self._outbound = chat.outbound_direction_value
-        self._ready_type: str | None = chat.handshake_ready_message_type or None
+        self._how = reading
         self._is_ready = False
 
     def opening(self) -> Sequence[Outgoing]:
@@ -119,42 +138,44 @@ class WebSocketChat(ChatDialect):
         return (self._meaning(message),)
 
     def _meaning(self, message: Any) -> Event:
-        message_type = type_of(message, self._type_path)
-        if message_type is not None and message_type == self._ready_type and not self._is_ready:
+        message_type = type_of(message, self._how.type_path)
+        if message_type is not None and message_type == self._how.ready_type and not self._is_ready:
             self._is_ready = True
             return read_ready(message)
-        if self._outbound and self._direction_path.segments:
-            direction = value_text(self._direction_path.find(message))
-            if direction != self._outbound:
+        if self._how.outbound and self._how.direction_path.segments:
+            direction = value_text(self._how.direction_path.find(message))
+            if direction != self._how.outbound:
                 # Where its type has no meaning either, that tells more: it may be what is awaited, misnamed.
-                known = message_type in self._text_types or message_type in self._event_types
-                if known or not self._type_path.segments:
+                known = message_type in self._how.text_types or message_type in self._how.event_types
+                if known or not self._how.type_path.segments:
                     return MessageIgnored(self._other_direction(direction))
                 return MessageIgnored(self._other_type(message_type))
-        if not self._type_path.segments or message_type in self._text_types:
+        if not self._how.type_path.segments or message_type in self._how.text_types:
             return self._read_text(message)
-        if message_type is not None and message_type in self._event_types:
+        if message_type is not None and message_type in self._how.event_types:
             return read_event(message_type, message)
         return MessageIgnored(self._other_type(message_type))
 
     def _read_text(self, message: Any) -> Event:
-        text = self._text_path.find(message)
+        text = self._how.text_path.find(message)
         if isinstance(text, str):
             return TextReceived(text)
-        path = clipped(str(self._text_path))
+        path = clipped(str(self._how.text_path))
         return Violation(
             f"Could not extract message from path '{path}' in response: set message_text_path to where the text stands"
         )
 
     def _other_direction(self, direction: str | None) -> str:
         came = "no direction" if direction is None else f"direction {quoted(direction)}"
-        where, expected = quoted(str(self._direction_path)), quoted(self._outbound)
+        where, expected = quoted(str(self._how.direction_path)), quoted(self._how.outbound)
         return f"{came} at {where} where {expected} is looked for (outbound_direction_value)"
 
     def _other_type(self, message_type: str | None) -> str:
-        if self._ready_type and not self._is_ready:
-            return not_a(message_type, self._type_path, quoted(self._ready_type), "handshake_ready_message_type")
-        if message_type is not None and message_type == self._ready_type:
+        if self._how.ready_type and not self._is_ready:
+            return not_a(
+                message_type, self._how.type_path, quoted(self._how.ready_type), "handshake_ready_message_type"
+            )
+        if message_type is not None and message_type == self._how.ready_type:
             return f"a second ready message, type {quoted(message_type)}"
-        expected = clipped(" or ".join(quoted(value) for value in sorted(self._text_types)))
-        return not_a(message_type, self._type_path, expected, "text_message_type_values")
+        expected = clipped(" or ".join(quoted(value) for value in sorted(self._how.text_types)))
+        return not_a(message_type, self._how.type_path, expected, "text_message_type_values")
