@@ -169,6 +169,7 @@ class Simulation:
         """
         now = trio.current_time()
         self.services.waiting.leave(self)
+        self.bell.let_go()
         call, self._call = self._call, None
         if call is not None:
             call.finished(now)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from coval_load.engine.alarm_clock import AlarmClock, alarm_clock
+from coval_load.engine.alarm_clock import Alarm, AlarmClock, alarm_clock
 
 
 @attrs.define
@@ -15,8 +15,8 @@ class Doorbell:
 
     _waiting: dict[trio.lowlevel.Task, None] = attrs.field(factory=dict, init=False)
     _clock: AlarmClock | None = attrs.field(default=None, init=False)
-    _alarms: list[float] = attrs.field(factory=list, init=False)
-    """When the clock is going to ring, latest first. What nobody needs any more is left to ring, and serves others."""
+    _alarms: list[Alarm] = attrs.field(factory=list, init=False)
+    """When the clock is going to ring, latest first. One whose wait ended early stays: it serves others."""
 
     def ring(self) -> None:
         """Let whoever waits look at its condition again."""
@@ -27,6 +27,13 @@ class Doorbell:
         for task in tasks:
             trio.lowlevel.reschedule(task)
 
+    def let_go(self) -> None:
+        """Nobody is going to wait any more: the clock need not ring, nor keep this until then."""
+        for alarm in self._alarms:
+            assert self._clock is not None
+            self._clock.drop(alarm)
+        self._alarms.clear()
+
     async def until(self, condition: Callable[[], bool], deadline: float = math.inf) -> bool:
         """Wait until `condition()` holds or the clock reads `deadline`; returns whether it holds."""
         has_waited = False
@@ -36,7 +43,7 @@ class Doorbell:
                     return False
                 await trio.lowlevel.checkpoint()  # others have their turn however often this is called in vain
                 return condition()
-            if deadline < (self._alarms[-1] if self._alarms else math.inf):
+            if deadline < (self._alarms[-1].at if self._alarms else math.inf):
                 self._set_alarm(deadline)
             await self._hear_a_ring()
             has_waited = True
@@ -55,8 +62,7 @@ class Doorbell:
     def _set_alarm(self, at: float) -> None:
         if self._clock is None:
             self._clock = alarm_clock()
-        self._alarms.append(at)
-        self._clock.call(self._alarm, at)
+        self._alarms.append(self._clock.call(self._alarm, at))
 
     def _alarm(self) -> None:
         self._alarms.pop()

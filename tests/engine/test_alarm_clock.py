@@ -33,6 +33,52 @@ def test_each_call_comes_at_its_time(asked):
     assert [at for _, at in called] == sorted(at for _, at in called)
 
 
+@given(st.lists(st.tuples(TIMES, TIMES, st.none() | TIMES), max_size=8))
+def test_what_was_dropped_in_time_is_not_called(asked):
+    called = []
+
+    async def main():
+        begin, clock = trio.current_time(), alarm_clock()
+
+        async def ask(number, when, at, dropped):
+            await trio.sleep_until(begin + when)
+            alarm = clock.call(lambda: called.append(number), begin + at)
+            if dropped is not None:
+                await trio.sleep_until(begin + max(when, dropped) + 0.5)
+                clock.drop(alarm)
+                clock.drop(alarm)
+
+        async with trio.open_nursery() as nursery:
+            for number, one in enumerate(asked):
+                nursery.start_soon(ask, number, *one)
+        await trio.sleep_until(begin + 20)
+        assert not clock._due
+        assert clock._dropped == 0
+
+    virtually(main)
+    in_time = [
+        number for number, (when, at, dropped) in enumerate(asked) if dropped is None or at <= max(when, dropped)
+    ]
+    assert sorted(called) == in_time
+
+
+def test_bells_that_nobody_needs_are_not_kept_until_they_would_ring():
+    async def main():
+        clock = alarm_clock()
+        for _ in range(1000):
+            bell, rung = Doorbell(), []
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(bell.until, lambda rung=rung: rung, trio.current_time() + 30)
+                await trio.testing.wait_all_tasks_blocked()
+                rung.append(True)
+                bell.ring()
+            assert len(clock._due) < 200
+            bell.let_go()
+        assert not await bell.until(lambda: False, trio.current_time() + 30)
+
+    virtually(main)
+
+
 def test_there_is_one_for_each_run():
     async def main():
         assert alarm_clock() is alarm_clock()
