@@ -56,6 +56,8 @@ class Reactor:
     one_task: bool = True
     _readiness: Readiness = attrs.field(factory=open_readiness, init=False)
     _by_descriptor: dict[int, Watched] = attrs.field(factory=dict, init=False)
+    _writing: set[int] = attrs.field(factory=set, init=False)
+    """The descriptors of those that want to write."""
     _alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _writing_alone: dict[int, trio.CancelScope] = attrs.field(factory=dict, init=False)
     _watched: set[int] = attrs.field(factory=set, init=False)
@@ -80,7 +82,9 @@ class Reactor:
         if not self.one_task:
             self._want_to_write_alone(connection, wanted)
             return
-        self._readiness.modify(connection.fileno(), READ | WRITE if wanted else READ)
+        descriptor = connection.fileno()
+        self._readiness.modify(descriptor, READ | WRITE if wanted else READ)
+        (self._writing.add if wanted else self._writing.discard)(descriptor)
 
     def forget(self, connection: Watched) -> None:
         """Stop reading; must be called before the socket is closed. Harmless when called again."""
@@ -90,6 +94,7 @@ class Reactor:
         if self.one_task:
             descriptor = connection.fileno()
             self._readiness.unregister(descriptor)
+            self._writing.discard(descriptor)
             del self._by_descriptor[descriptor]
         else:
             self._want_to_write_alone(connection, False)
@@ -118,14 +123,15 @@ class Reactor:
         batch = self._left_out or self._readiness.poll(0)
         self._left_out = batch[_SHARE:]
         for number, (descriptor, ready) in enumerate(batch[:_SHARE], 1):
-            # One that was forgotten since may have left its number to another, which then finds nothing to read.
+            # One that was forgotten since may have left its number to another, which then finds nothing to read,
+            # but would take what it wrote for written only now.
             connection = find(descriptor)
             if connection is None:
                 continue
             try:
                 if ready != WRITE:
                     connection.readable(at)
-                if ready & WRITE:
+                if ready & WRITE and descriptor in self._writing:
                     connection.writable()
             except Exception as error:  # noqa: BLE001 - whatever it was, it is this connection's fault alone
                 connection.broke(error)

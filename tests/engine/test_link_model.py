@@ -1,16 +1,19 @@
 """The link against a model of it: any order of what both sides do, the bytes chopped anywhere."""
 
+import itertools
 import struct
+from contextlib import suppress
 
 import attrs
 import trio
-from agent_end import Call, calling, settle
+from agent_end import Call, calling, connect, settle
 from hypothesis import event, given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 from websockets.protocol import State
 
 from coval_load.engine.outcome import ErrorKind
+from coval_load.engine.reactor import open_reactor
 
 PAYLOADS = st.binary(max_size=20) | st.integers(0, 4_000).map(bytes)
 CODES = st.sampled_from([1000, 1001, 1008, 1011, 3000, 4000, 4999, None])
@@ -110,6 +113,7 @@ class Conversation:
         self.gone = True
 
     def check(self):
+        knows_its_state(self.call.link)
         owner = self.call.owner
         readable = min(self.arrived, self.close_at)
         assert owner.messages == [(payload, text) for at, payload, text in self.agent_said if at <= readable]
@@ -134,6 +138,14 @@ class Conversation:
             self.agent_reads(1 << 20)
             self.arrives(1 << 20)
             await settle()
+
+
+def knows_its_state(link):
+    """What it keeps, so as not to ask at each frame, is what the protocol would say."""
+    protocol = link._protocol
+    is_open = protocol.state is State.OPEN and link.fileno() != -1
+    assert link._is_open is is_open
+    assert link._is_between_frames is (is_open and not protocol.reader.buffer and protocol.current_size is None)
 
 
 @given(steps=st.lists(STEPS, max_size=25), ending=ENDINGS, more=st.lists(STEPS, max_size=8), one_task=st.booleans())
@@ -203,6 +215,7 @@ def test_whatever_an_agent_sends_is_an_outcome_or_waits_for_more(data, cuts, eof
                 call.agent.raw(data[at : at + size])
                 at, number = at + size, number + 1
                 await settle()
+                knows_its_state(call.link)
                 assert len(call.link._protocol.reader.buffer) + len(call.link._fragments) <= at
             if call.owner.ends:
                 event(f"ended as {call.owner.end.failure.kind}")
@@ -216,10 +229,65 @@ def test_whatever_an_agent_sends_is_an_outcome_or_waits_for_more(data, cuts, eof
                 await settle()
                 assert len(call.owner.ends) == 1
                 assert call.link.fileno() == -1
+                knows_its_state(call.link)
             else:
                 assert len(call.owner.ends) <= 1
             other.agent.text(b"still there?")
             await settle()
             assert other.owner.messages == [(b"still there?", True)]
+
+    trio.run(main)
+
+
+ACTS = st.one_of(
+    st.tuples(st.just("bytes"), BYTES.filter(bool)),
+    st.tuples(st.just("bytes"), st.binary(max_size=20).map(lambda text: b"\x81" + bytes([len(text)]) + text)),
+    st.tuples(st.just("say"), st.sampled_from([b"hi", bytes(100_000), bytes(300_000)])),
+    st.tuples(st.sampled_from(["ping", "goodbye", "hang_up", "abort", "drop", "broke"])),
+)
+
+
+@given(acts=st.lists(ACTS, max_size=8), at_a_message=st.dictionaries(st.integers(0, 5), ACTS, max_size=2))
+def test_it_knows_its_state_whatever_is_done_and_when(acts, at_a_message):
+    """Also by its owner in the middle of a batch, and while nothing is read."""
+
+    async def main():
+        async with open_reactor() as reactor:
+            heard = itertools.count()
+
+            def act(name, *values):
+                link = call.link
+                match name:
+                    case "bytes" if call.agent.socket.fileno() != -1:
+                        with suppress(OSError):
+                            call.agent.raw(*values)
+                    case "say":
+                        link.send_nowait(*values, True)
+                    case "ping":
+                        link.ping(0.0)
+                    case "goodbye":
+                        link.say_goodbye()
+                    case "hang_up" | "abort":
+                        getattr(link, name)()
+                    case "broke":
+                        link.broke(ValueError("not today"))
+                    case "drop":
+                        call.agent.socket.close()
+                knows_its_state(link)
+
+            def take(payload, is_text, at):
+                act(*at_a_message.get(next(heard), ["nothing"]))
+
+            call = connect(reactor, on_message=take)
+            knows_its_state(call.link)
+            for step in acts:
+                act(*step)
+                await settle()
+                knows_its_state(call.link)
+            failed = [end.failure for end in call.owner.ends if isinstance(end.failure.__cause__, AssertionError)]
+            assert not failed, failed
+            call.link.abort()
+            knows_its_state(call.link)
+            call.agent.socket.close()
 
     trio.run(main)

@@ -1,3 +1,4 @@
+import os
 import selectors
 import socket
 from itertools import pairwise
@@ -5,9 +6,10 @@ from itertools import pairwise
 import attrs
 import pytest
 import trio
-from agent_end import pair, settle
+from agent_end import connect, pair, settle
 
 from coval_load.engine.reactor import open_reactor
+from coval_load.engine.readiness import SelectorReadiness
 
 
 @attrs.define(eq=False)
@@ -28,7 +30,10 @@ class Ear:
 
     def readable(self, at):
         self.stamps.append(at)
-        byte = self.socket.recv(1)
+        try:
+            byte = self.socket.recv(1)
+        except BlockingIOError:  # it may be asked in vain
+            return
         self.heard += byte
         if not byte:
             self.leave()
@@ -47,6 +52,15 @@ class Ear:
     def leave(self):
         self.reactor.forget(self)
         self.socket.close()
+
+
+@pytest.fixture(params=["one-task", "one-task-by-selectors", "a-task-each"])
+async def reactor(request):
+    async with open_reactor(request.param != "a-task-each") as reactor:
+        if request.param == "one-task-by-selectors":
+            reactor.close()
+            reactor._readiness = SelectorReadiness()  # before it begins to wait
+        yield reactor
 
 
 @pytest.fixture
@@ -107,6 +121,123 @@ async def test_its_number_may_go_to_another_connection(reactor, ears):
         one.outbox = b"z"
         await settle()
         assert (one.heard, one.written, far_one.recv(9)) == (b"y", 1, b"z")
+
+
+@attrs.define(eq=False)
+class Broken:
+    """What there is nothing to be read from but what is wrong with it."""
+
+    number: int
+    reactor: object
+    told: list = attrs.field(factory=list)
+
+    def fileno(self):
+        return self.number
+
+    def readable(self, at):
+        self.told.append("readable")
+        self.reactor.forget(self)
+
+    def writable(self):
+        self.told.append("writable")
+
+    def broke(self, error):
+        self.told.append(error)
+
+
+async def test_a_hang_up_without_anything_to_read_is_read(reactor):
+    """Of a socket that was never connected nothing is said but EPOLLHUP."""
+    with socket.socket() as lonely:
+        lonely.setblocking(False)
+        broken = Broken(lonely.fileno(), reactor)
+        reactor.watch(broken)
+        with trio.fail_after(5):
+            await settle()
+        assert broken.told == ["readable"]
+
+
+async def test_an_error_without_anything_to_read_is_read(reactor, ears):
+    """Of a pipe that nobody reads nothing is said but EPOLLERR."""
+    reading, writing = os.pipe()
+    broken = Broken(writing, reactor)
+    reactor.watch(broken)
+    await settle()
+    assert broken.told == []
+    os.close(reading)
+    with trio.fail_after(5):
+        await settle()
+    assert broken.told == ["readable"]
+    os.close(writing)
+    ear, far = ears()
+    far.send(b"x")
+    await settle()
+    assert ear.heard == b"x"
+
+
+@pytest.mark.parametrize("waits_to_write", [False, True])
+async def test_its_number_may_go_to_another_within_one_batch(reactor, waits_to_write):
+    """Of two that are ready together, the first puts a third in the place of the second."""
+    said, placed = [], []
+
+    def replace(gone):
+        def take(payload, is_text, at):
+            said.append(payload)
+            if placed:
+                return
+            number = gone.call.link.fileno()
+            gone.call.link.abort()
+            third = connect(reactor)
+            assert third.link.fileno() == number
+            placed.append(third)
+
+        return take
+
+    class Place:
+        call = None
+
+    one, other = Place(), Place()
+    one.call, other.call = (connect(reactor, on_message=replace(gone)) for gone in (other, one))
+    for each in (one, other):
+        if waits_to_write:
+            each.call.link.send_nowait(bytes(60_000), False)
+            assert each.call.link._outbox
+            each.call.agent.read()
+        each.call.agent.text(b"now")
+    await settle()
+    (third,) = placed
+    assert said == [b"now"]
+    assert third.owner.told == []
+    third.agent.text(b"me")
+    third.link.send_nowait(b"you", True)
+    await settle()
+    assert third.owner.messages == [(b"me", True)]
+    assert third.agent.texts == [b"you"]
+    for call in (one.call, other.call, third):
+        assert call.owner.ends == []
+        call.link.abort()
+        call.agent.socket.close()
+
+
+async def test_who_did_not_ask_to_write_is_not_told_because_another_did(ears, reactor):
+    """It would take what it wrote for written only now."""
+    thirds = []
+    (one, far_one), (other, far_other) = ears(), ears()
+
+    def replace(gone):
+        number = gone.fileno()
+        gone.leave()
+        thirds.append(ears()[0])
+        assert thirds[0].fileno() == number
+
+    one.then = lambda byte: thirds or replace(other)
+    other.then = lambda byte: thirds or replace(one)
+    for ear, far in ((one, far_one), (other, far_other)):
+        reactor.wants_to_write(ear, True)
+        far.send(b"1")
+    await settle()
+    (third,) = thirds
+    assert (third.written, third.heard) == (0, b"")
+    assert one.faults == other.faults == third.faults == []
 
 
 async def test_forgotten_in_its_own_callback(reactor, ears):
