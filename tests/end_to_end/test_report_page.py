@@ -52,6 +52,12 @@ def wait_for_those_without_response(browser, run):
     browser.wait(shown, f"{len(failed)} of 150")
 
 
+def wait_for_those_found_in_transcripts(browser, found):
+    told = "const told = document.getElementById('shown').textContent;"
+    words = f"{len(found)} of 150"
+    browser.wait(f"{told} return told.startsWith(arguments[0]) && told.includes('transcripts searched')", words)
+
+
 def test_it_asks_nobody_for_anything_and_complains_of_nothing(browser, page):
     browser.open_report(page)
     browser.wait_for_charts()
@@ -81,30 +87,24 @@ def test_charts_have_the_colours_of_the_scheme_and_the_data_of_the_run(browser, 
 
 
 def test_a_filter_leaves_what_was_chosen(browser, run, page):
-    browser.open_report(page)
+    browser.turn_to(page)
     browser.run(
         "const select = document.getElementById('filter-kind'); select.value = 'no_response';"
         "select.dispatchEvent(new Event('input', {bubbles: true}))"
     )
-    failed = [row for row in rows(run) if row["error"] and row["error"]["kind"] == "no_response"]
-    browser.wait(
-        "return document.getElementById('shown').textContent.startsWith(arguments[0])", f"{len(failed)} of 150"
-    )
+    wait_for_those_without_response(browser, run)
     assert set(browser.texts("#rows .badge")) == {"no_response"}
 
 
 def test_an_error_leads_to_its_conversations_and_back(browser, run, page):
-    browser.open_report(page)
+    browser.turn_to(page)
     browser.run("document.querySelector('#errors a[href=\"#kind=no_response\"]').click()")
-    failed = [row for row in rows(run) if row["error"] and row["error"]["kind"] == "no_response"]
-    browser.wait(
-        "return document.getElementById('shown').textContent.startsWith(arguments[0])", f"{len(failed)} of 150"
-    )
+    wait_for_those_without_response(browser, run)
     assert browser.run("return document.getElementById('filter-kind').value") == "no_response"
 
 
 def test_a_percentile_leads_to_a_conversation_and_back(browser, page):
-    browser.open_report(page)
+    browser.turn_to(page)
     link = browser.run(
         "const link = document.querySelector('#metrics a[href^=\"#simulation=\"]'); link.click();"
         "return link.getAttribute('href')"
@@ -117,19 +117,22 @@ def test_a_percentile_leads_to_a_conversation_and_back(browser, page):
 
 
 def test_one_that_is_not_there_is_said_to_be_missing(browser, page):
-    browser.open_report(page, "#simulation=nobody")
+    browser.turn_to(page, "#simulation=nobody")
     assert "nobody is not in this report" in browser.text("#shown")
 
 
 def test_it_can_be_used_by_keyboard_alone(browser, run, page):
-    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver import ActionChains, Keys
 
     browser.open_report(page)
     row = next(row for row in rows(run) if row["outcome"] == "completed")
-    for _ in range(300):
-        if browser.run("return document.activeElement.id") == "search":
-            break
-        browser.press(Keys.TAB)
+    browser.run("window.stops = []; addEventListener('focusin', (event) => window.stops.push(event.target.id))")
+    while "search" not in (stops := browser.run("return window.stops")):
+        assert len(stops) < 300
+        browser.press(*[Keys.TAB] * 10)
+    back = [Keys.TAB] * (len(stops) - 1 - stops.index("search"))
+    ActionChains(browser.driver).key_down(Keys.SHIFT).send_keys(*back).key_up(Keys.SHIFT).perform()
+    assert browser.run("return document.activeElement.id") == "search"
     browser.press(row["simulation_output_id"][:12], Keys.ARROW_DOWN)
     browser.wait("return document.activeElement.classList.contains('toggle')")
     assert browser.run("return document.activeElement.getAttribute('aria-expanded')") == "false"
@@ -141,7 +144,7 @@ def test_it_can_be_used_by_keyboard_alone(browser, run, page):
 
 
 def test_charts_are_no_stops_on_the_way(browser, page):
-    browser.open_report(page)
+    browser.turn_to(page)
     browser.wait("return performance.getEntriesByName('charts shown').length > 0")
     stops = """
         const within = (root) => [...root.querySelectorAll("*")].flatMap(
@@ -153,14 +156,13 @@ def test_charts_are_no_stops_on_the_way(browser, page):
 
 
 def test_words_of_a_transcript_are_found(browser, run, page):
-    browser.open_report(page)
+    browser.turn_to(page)
     row = next(row for row in rows(run) if row["outcome"] == "completed")
     ticket = next(turn["content"] for turn in row["transcript"] if "ticket" in (turn["content"] or ""))[-7:-1]
     browser.run("document.getElementById('search').focus()")
     browser.press(ticket)
-    browser.wait("return document.getElementById('shown').textContent.includes('transcripts searched')")
     same = [one for one in rows(run) if any(ticket in (turn["content"] or "") for turn in one["transcript"])]
-    assert browser.text("#shown").startswith(f"{len(same)} of 150")
+    wait_for_those_found_in_transcripts(browser, same)
 
 
 def test_what_the_agent_says_shows_and_does_nothing(browser, run, page):
@@ -179,7 +181,7 @@ def test_what_the_agent_says_shows_and_does_nothing(browser, run, page):
 
 def test_what_the_agent_understood_and_how_its_reply_ended_show_beside_what_was_said(browser, run, page):
     row = next(one for one in rows(run) if any("ended" in turn for turn in one["transcript"]))
-    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
+    browser.turn_to(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     (ended,) = (turn["ended"] for turn in row["transcript"] if "ended" in turn)
     # Of the others only upper case and a mark differ.
@@ -187,18 +189,17 @@ def test_what_the_agent_understood_and_how_its_reply_ended_show_beside_what_was_
     (measured,) = (text for text in browser.texts(".detail .measured") if "reply incomplete" in text)
     assert measured.startswith(f"reply {visible(ended)} · 214 tokens read (96 of audio), 61 written (48 of audio)")
     assert any(text.startswith("text: ") for text in browser.texts(".detail .said"))
-    browser.open_report(page)
+    browser.turn_to(page)
     browser.run("document.getElementById('search').focus()")
     browser.press("incomplete")
-    browser.wait("return document.getElementById('shown').textContent.includes('transcripts searched')")
     same = [one for one in rows(run) if any("ended" in turn for turn in one["transcript"])]
-    assert browser.text("#shown").startswith(f"{len(same)} of 150")
+    wait_for_those_found_in_transcripts(browser, same)
     assert browser.complaints() == []
 
 
 def test_a_recording_plays_from_a_turn(browser, run, page):
     row = next(one for one in rows(run) if one["recording"] and len(one["transcript"]) > 2)
-    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
+    browser.turn_to(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     browser.run("return document.querySelectorAll('.detail button.at')[2]").click()  # browsers want a real click
     browser.wait("return document.querySelector('audio').readyState > 0")
@@ -214,13 +215,13 @@ def test_a_recording_that_was_displaced_has_no_player(browser, tmp_path):
     summary, described = (json.loads((folder / name).read_text()) for name in ("summary.json", "run.json"))
     write_report(look_into(folder, summary, described), folder / "report.html")
     for simulation, players in ((gone, 0), (there, 1)):
-        browser.open_report(folder / "report.html", f"#simulation={simulation}")
+        browser.turn_to(folder / "report.html", f"#simulation={simulation}")
         opened(browser, simulation)
         assert browser.run("return document.querySelectorAll('.detail audio').length") == players
 
 
 def test_an_open_conversation_makes_its_table_no_wider(browser, run, page):
-    browser.open_report(page, f"#simulation={rows(run)[0]['simulation_output_id']}")
+    browser.turn_to(page, f"#simulation={rows(run)[0]['simulation_output_id']}")
     opened(browser, rows(run)[0]["simulation_output_id"])
     assert (
         browser.run(
@@ -232,7 +233,7 @@ def test_an_open_conversation_makes_its_table_no_wider(browser, run, page):
 
 def test_who_spoke_when_is_told_in_words_and_pictures(browser, run, page):
     row = next(one for one in rows(run) if one["outcome"] == "completed")
-    browser.open_report(page, f"#simulation={row['simulation_output_id']}")
+    browser.turn_to(page, f"#simulation={row['simulation_output_id']}")
     opened(browser, row["simulation_output_id"])
     label = browser.run("return document.querySelector('svg.speech').getAttribute('aria-label')")
     assert "caller: 8 turns" in label
