@@ -95,6 +95,25 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def forget_frames(error: BaseException) -> None:
+    """Take the tracebacks off `error`, its members, and what caused them, once all was said of them.
+
+    A failure that was kept before it was raised leads by way of a traceback's frames to whoever keeps it: only the
+    garbage collector could free the two.
+    """
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        found = pending.pop()
+        if found is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        found.__traceback__ = None
+        pending += (found.__cause__, found.__context__)
+        if isinstance(found, BaseExceptionGroup):
+            pending += found.exceptions
+
+
 def worst(failures: Iterable[Failure]) -> Failure:
     """The highest-ranking cause: a decode error that also closed the channel is not a hang-up."""
     ranks = list(ErrorKind)

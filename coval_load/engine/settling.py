@@ -7,7 +7,7 @@ import attrs
 import trio
 
 from coval_load.engine import metrics
-from coval_load.engine.outcome import ErrorKind, Outcome, SimulationFailed, leaves, worst
+from coval_load.engine.outcome import ErrorKind, Outcome, SimulationFailed, forget_frames, leaves, worst
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.scenario import Actor
@@ -79,6 +79,7 @@ class Floor:
             if scope.cancel_called:  # what was raised may only be what came of that
                 failures.append(actor.failure_of(self._too_long()))
             outcome = Outcome("failed", worst(failures))
+            forget_frames(group)
         except* trio.Cancelled:
             outcome = Outcome("cancelled")
             raise

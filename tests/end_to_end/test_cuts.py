@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from in_process import answers, chat_plan, launch, on_the_line, voice_plan
 from trio.testing import MockClock
 
+from coval_load.actors.loss import Loss
+from coval_load.actors.receiver import CoalescingReceiver
 from coval_load.actors.simulation import Simulation
 from coval_load.engine.link import Link
+from coval_load.engine.outcome import SimulationFailed
 from coval_load.engine.run_folder import create, read_rows
 
 
@@ -86,11 +89,17 @@ async def test_none_waits_for_the_garbage_collector(tmp_path, autojump_clock, to
     gc.disable()
     try:
         await cut_chat(told, tmp_path / "chat")
+        left = _what_is_left()  # before the next run, which begins with a collection
         async with on_the_line(answers) as endpoint:
             plan = voice_plan(endpoint, {"type": "text", "text": "hi", "audio": "clip:thanks-bye"})
             plan |= {"load": {"concurrency": 2, "simulations": 3}, "record": {"audio": "all"}}
             await run_until(plan, create(tmp_path / "voice", "cut", datetime.now(UTC)), told)
-        left = [type(it).__name__ for it in gc.get_objects() if isinstance(it, Simulation | Link)]
+        left += _what_is_left()
     finally:
         gc.enable()
     assert left == []
+
+
+def _what_is_left():
+    kinds = Simulation | Link | Loss | CoalescingReceiver | SimulationFailed
+    return [type(it).__name__ for it in gc.get_objects() if isinstance(it, kinds)]

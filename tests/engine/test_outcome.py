@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.engine.outcome import ErrorKind, Failure, Outcome, SimulationFailed, Stage, leaves, worst
+from coval_load.engine.outcome import ErrorKind, Failure, Outcome, SimulationFailed, Stage, forget_frames, leaves, worst
 
 ERRORS = st.builds(SimulationFailed, st.sampled_from(ErrorKind), st.text(max_size=3)) | st.builds(ValueError)
 TREES = st.recursive(ERRORS, lambda inner: st.lists(inner, min_size=1, max_size=4).map(lambda e: ExceptionGroup("", e)))
@@ -54,3 +54,23 @@ def test_the_kinds_are_those_that_users_script_against():
 def test_an_outcome_needs_no_error():
     assert Outcome("completed").error is None
     assert str(SimulationFailed(ErrorKind.NO_RESPONSE, "no one speaks")) == "no one speaks"
+
+
+def test_frames_are_forgotten_of_all_that_led_to_a_failure():
+    def fail():
+        try:
+            raise OSError("first")
+        except OSError as error:
+            raise ValueError("then") from error
+
+    try:
+        raise ExceptionGroup("several", [KeyError("other")]) from None
+    except ExceptionGroup as raised:
+        group = raised
+    with pytest.raises(ValueError, match="then") as caught:
+        fail()
+    then = caught.value
+    first = then.__cause__
+    group.__cause__, first.__context__ = then, group  # in a circle
+    forget_frames(group)
+    assert [error.__traceback__ for error in (group, *group.exceptions, then, first)] == [None] * 4

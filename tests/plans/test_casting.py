@@ -1,8 +1,11 @@
 import re
+import uuid
 from types import SimpleNamespace
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from coval_load.actors import persona as cast
@@ -14,7 +17,7 @@ from coval_load.engine.results import Results
 from coval_load.faults import Faulty
 from coval_load.plans.casting import Casting
 from coval_load.plans.loading import load_plan
-from coval_load.plans.rehearsal import Ensemble
+from coval_load.plans.rehearsal import Ensemble, named_hex, named_id
 from coval_load.plans.samples import recorded as sampled
 
 CLIP = "clip:" + sorted(CLIPS)[0]
@@ -221,3 +224,9 @@ def test_which_simulations_are_recorded():
     for undecided in ({"sample": 5}, {"slowest": 5}, {"failed": 1, "sample": 5}):
         assert recorded(undecided, {"duration": "1m"}) == list(range(40))
     assert recorded({"slowest": 5}, {"simulations": 40}) == list(range(40))
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",))))
+def test_names_are_those_of_the_standard_library(name):
+    known = uuid.uuid5(uuid.NAMESPACE_OID, name)
+    assert (named_id(name), named_hex(name)) == (str(known), known.hex)
