@@ -47,7 +47,7 @@ def compared(tmp_path_factory):
     (folder / "broken" / "peer.py").write_text(BROKEN.replace("DAEMON", str(folder / "daemon")))
     command = [sys.executable, str(PEERS / "compare.py"), "--work", "chat", "--more", str(folder)]
     command += ["--peers", "absent,broken,coval-load,elsewhere,trio-websocket"]
-    command += ["--sessions", "5", "--seconds", "1", "--settle", "0.2", "--json", str(folder / "found.json")]
+    command += ["--sessions", "5", "--seconds", "0.4", "--settle", "0.1", "--json", str(folder / "found.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads((folder / "found.json").read_text())["chat"], int((folder / "daemon").read_text())

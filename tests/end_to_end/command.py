@@ -13,6 +13,8 @@ from forked import begun_command, run_command
 
 COMMAND = Path(sys.executable).with_name("coval-load")
 PATIENCE_S = 60
+DEMO_PATIENCE_S = 180
+"""As people talk for 20 s in it, and all demos begin at once while other tests compute."""
 ESCAPE = "\x1b"
 
 
@@ -148,7 +150,7 @@ class Demos:
     def end(self, medium):
         """The folder it ran in, and how it ended."""
         process = self._processes[medium]
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=DEMO_PATIENCE_S)
         return self.folder / medium, Done(process.returncode, out, err)
 
     def clean_up(self):
