@@ -18,6 +18,7 @@ from coval_load.agents.destination import SetUp
 from coval_load.codecs.dialects.interface import Dialect, Handshaking, Outgoing, Said
 from coval_load.codecs.templates import TemplateError
 from coval_load.engine import metrics
+from coval_load.engine.alarm_clock import alarm_clock
 from coval_load.engine.deadlines import within
 from coval_load.engine.link import Link
 from coval_load.engine.outcome import ErrorKind, SimulationFailed, Stage
@@ -255,13 +256,18 @@ class WebSocketCall:
     async def _close(self) -> None:
         self.simulation.stage = Stage.CLOSE
         self.simulation.tell("closing", "code 1000")
-        with trio.move_on_after(self.simulation.services.timeouts.close_s) as scope:
-            await self.link.close(1000)
-        if scope.cancelled_caught:
-            limit = self.simulation.services.timeouts.close_s
-            self.simulation.tell("the agent did not answer the close", f"within {limit:g} s")
-        else:
+        limit = self.simulation.services.timeouts.close_s
+        clock, link = alarm_clock(), self.link
+        alarm = clock.call(link.abort, trio.current_time() + limit)
+        try:
+            await link.close(1000)
+        finally:
+            has_ended = alarm.wake is not None
+            clock.drop(alarm)
+        if has_ended:
             self.simulation.tell("closed", f"code {self.simulation.close_code}")
+        else:
+            self.simulation.tell("the agent did not answer the close", f"within {limit:g} s")
 
     def finished(self, now: float) -> None:
         """Close the sockets, whatever the stage; let go of what leads back here."""

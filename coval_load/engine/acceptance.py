@@ -6,16 +6,39 @@ and subprotocols included, is the protocol's, which also has the words for it. A
 
 import re
 
+import attrs
 from websockets.utils import accept_key
 
 _LONGEST = 4096
 """Bytes of an answer that is read here."""
 _MOST_HEADERS = 100
+_MOST_KNOWN = 16
 
 _STATUS = re.compile(r"HTTP/1\.1 101 [\x20-\x7e]*")
 _HEADER = re.compile(r"([-!#$%&'*+.^_`|~0-9A-Za-z]+):([\t\x20-\x7e]*)")
 
 _NEGOTIATED = ("sec-websocket-protocol", "sec-websocket-extensions")
+
+
+@attrs.define(eq=False)
+class Acceptances:
+    """What agents accepted lately: the same answer, but for the proof that it is to this key, is known at a glance."""
+
+    _known: set[tuple[bytes, bytes]] = attrs.field(factory=set, init=False)
+    """What stood before the proof and behind it, where it stood nowhere else, so it was the header's whole value."""
+
+    def end(self, answer: bytes, key: str) -> int | None:
+        """As `end_of_acceptance`."""
+        proof = accept_key(key).encode()
+        before, _, behind = answer[: answer.find(b"\r\n\r\n", 0, _LONGEST) + 2].partition(proof)
+        if (before, behind) in self._known:
+            return len(before) + len(proof) + len(behind) + 2
+        end = end_of_acceptance(answer, key)
+        if end is not None and proof not in behind:
+            if len(self._known) >= _MOST_KNOWN:  # as where each has a date of its own
+                self._known.clear()
+            self._known.add((before, behind))
+        return end
 
 
 def end_of_acceptance(answer: bytes, key: str) -> int | None:

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 from websockets.utils import generate_key
 
-from coval_load.engine.acceptance import end_of_acceptance
+from coval_load.engine.acceptance import Acceptances
 from coval_load.engine.connecting import Opener, reason
 from coval_load.engine.link import MAX_MESSAGE_BYTES
 from coval_load.engine.outcome import ErrorKind, NotReached, SimulationFailed
@@ -49,6 +49,7 @@ class _Asking:
     headers: tuple[tuple[str, str], ...]
     before_key: bytes
     behind_key: bytes
+    acceptances: Acceptances = attrs.field(factory=Acceptances)
 
     @classmethod
     def prepare(cls, url: str, headers: tuple[tuple[str, str], ...]) -> "_Asking":
@@ -112,7 +113,7 @@ async def _upgrade(wire: Socket, asking: _Asking, credentials: str) -> Protocol:
     key = generate_key()
     await _send(wire, asking.request(key))
     answer = await _read_some(wire)
-    behind = end_of_acceptance(answer, key)
+    behind = asking.acceptances.end(answer, key)
     if behind is None:
         return await _read_to_the_end(wire, answer, asking.asked_with(key), credentials)
     # What reads a client's frames once it is open: to make all of `ClientProtocol` takes half as long again.

@@ -8,7 +8,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 from websockets.utils import accept_key
 
-from coval_load.engine.acceptance import end_of_acceptance
+from coval_load.engine.acceptance import Acceptances, end_of_acceptance
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = accept_key(KEY)
@@ -82,3 +82,33 @@ def test_what_is_taken_is_what_the_library_takes(data):
     end = end_of_acceptance(came + b"\x81\x00", KEY)
     if end is not None:
         assert read_by_websockets(came + b"\x81\x00") == end
+
+
+OTHER_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
+PROOFS = st.sampled_from([ACCEPT, accept_key(OTHER_KEY), ""])
+
+
+@given(st.lists(st.tuples(st.sampled_from([KEY, OTHER_KEY]), PROOFS, PROOFS, st.booleans()), max_size=8))
+def test_what_was_accepted_before_makes_no_difference(answers):
+    acceptances = Acceptances()
+    for key, proof, other, is_first in answers:
+        headers = [*ACCEPTED[:2], ("Sec-WebSocket-Accept", proof)]
+        headers.insert(0 if is_first else 3, ("X-Proof", other))
+        came = answer(headers)
+        for data in (came + b"\x81\x00", came[:-1], came[:-2], came.replace(b"\r\nX-", b" ")):
+            assert acceptances.end(data, key) == end_of_acceptance(data, key)
+
+
+def test_a_proof_that_stands_elsewhere_too_is_no_proof_for_another_key():
+    acceptances = Acceptances()
+    both = answer([("X-Proof", ACCEPT), *ACCEPTED])
+    assert acceptances.end(both, KEY) == len(both)
+    assert acceptances.end(answer([("X-Proof", accept_key(OTHER_KEY)), *ACCEPTED]), OTHER_KEY) is None
+
+
+def test_what_is_kept_of_acceptances_is_bounded():
+    acceptances = Acceptances()
+    for number in range(100):
+        came = answer([*ACCEPTED, ("Date", str(number))])
+        assert acceptances.end(came, KEY) == acceptances.end(came, KEY) == len(came)
+        assert len(acceptances._known) <= 16
