@@ -98,8 +98,16 @@ class Ears:
         )
 
     def all(self):
-        floor = self.listener._heard()
-        return sorted(map(repr, self.said)), self.bell.rang_at, floor, self.listener._playout._dry_s
+        floor, playout = self.listener._heard(), self.listener._playout
+        return sorted(map(repr, self.said)), self.bell.rang_at, floor, playout._dry_s, arrivals(playout)
+
+
+def arrivals(playout):
+    """Of those that were not forgotten, when each came; and how many were."""
+    playout.judge()
+    times = [playout.first_arrival(-math.inf, number) for number in range(playout._forgotten, playout._received)]
+    assert playout.arrivals_since(-math.inf) == len(times)
+    return playout._forgotten, times
 
 
 def ears(paced=True, waits=True, rate_hz=RATE_HZ, **options):
@@ -123,9 +131,12 @@ class Message:
             # Back on a millisecond after what the caller did.
             await trio.sleep_until(math.ceil(trio.current_time() * RATE_HZ - 1e-6) / RATE_HZ)
         now = trio.current_time()
-        conversation.due = now + len(self.pcm) / 2 / RATE_HZ
+        pcm = conversation.at_its_rate(self.pcm)
+        conversation.due = now + len(pcm) / 2 / conversation.rate_hz
+        conversation.bytes_sent += len(pcm)
         for each in conversation.twins:
-            each.listener.audio_received(self.pcm, now)
+            each.listener.audio_received(pcm, now)
+            assert each.listener._playout.bytes_received() == conversation.bytes_sent
 
 
 @attrs.frozen
@@ -159,6 +170,21 @@ class Question:
 
 
 @attrs.frozen
+class Clearing:
+    """Playback is thrown away, from now on or a little later."""
+
+    ahead_s: float
+
+    async def happen(self, conversation):
+        now = trio.current_time()
+        unheard = {each.listener.clear(now + self.ahead_s) for each in conversation.twins}
+        assert len(unheard) == 1
+        for each in conversation.twins:
+            assert each.listener._playout.bytes_received() == conversation.bytes_sent
+        conversation.due = min(conversation.due, max(conversation.due - unheard.pop(), now))
+
+
+@attrs.frozen
 class Lost:
     clean: bool
 
@@ -173,6 +199,13 @@ class Conversation:
     twins: list
     nursery: object = None
     due: float = 0.0
+    bytes_sent: int = 0
+    rate_hz: int = RATE_HZ
+
+    def at_its_rate(self, pcm):
+        """As long at a rate that is a multiple; what is less than a sample stays."""
+        samples = np.frombuffer(pcm, "<i2", len(pcm) // 2)
+        return samples.repeat(self.rate_hz // RATE_HZ).tobytes() + pcm[2 * len(samples) :]
 
     async def run(self, happenings):
         async with trio.open_nursery() as self.nursery:
@@ -180,8 +213,6 @@ class Conversation:
                 await happening.happen(self)
             for each in self.twins:
                 each.tell()
-        told, expected = (each.all() for each in self.twins)
-        assert told == expected
 
 
 levels = st.sampled_from([3000, 3000, 3000, 0, 100])
@@ -215,9 +246,18 @@ acts = st.one_of(
 )
 
 
-def agree(happenings, paced=True, end_s=0.8, yield_s=0.25):
-    twins = [ears(paced, waits, end_silence_s=end_s, yield_silence_s=yield_s) for waits in (True, False)]
-    trio.run(Conversation(twins).run, happenings, clock=MockClock(autojump_threshold=0))
+def converse(happenings, paced=True, end_s=0.8, yield_s=0.25, rate_hz=RATE_HZ, clears=True):
+    """Twins: what came to one of them waited where it could, to the other it did not."""
+    options = {"end_silence_s": end_s, "yield_silence_s": yield_s, "rate_hz": rate_hz, "clears": clears}
+    twins = [ears(paced, waits, **options) for waits in (True, False)]
+    conversation = Conversation(twins, rate_hz=rate_hz)
+    trio.run(conversation.run, happenings, clock=MockClock(autojump_threshold=0))
+    return twins
+
+
+def agree(happenings, *silences, **options):
+    told, expected = (each.all() for each in converse(happenings, *silences, **options))
+    assert told == expected
 
 
 @settings(deadline=None)
@@ -226,10 +266,22 @@ def agree(happenings, paced=True, end_s=0.8, yield_s=0.25):
     silences=st.sampled_from([(0.8, 0.25), (0.3, 0.1), (0.1, 0.5), (0.2, 0.0), (2.0, 1.0)]),
     acts=st.lists(acts, max_size=10),
     loss=st.none() | st.builds(Lost, st.booleans()),
+    rate_hz=st.sampled_from([RATE_HZ, RATE_HZ, 8000, 16000, 24000, 48000]),
+    clears=st.booleans(),
 )
-def test_what_waits_is_heard_as_what_is_judged_at_once(paced, silences, acts, loss):
+def test_what_waits_is_heard_as_what_is_judged_at_once(paced, silences, acts, loss, rate_hz, clears):
     happenings = [happening for act in acts for happening in act] + ([loss] if loss else [])
-    agree(happenings, paced, *silences)
+    agree(happenings, paced, *silences, rate_hz=rate_hz, clears=clears)
+
+
+clearings = st.builds(lambda ahead_s: [Clearing(ahead_s)], st.sampled_from([0.0, 0.013, 0.2]))
+
+
+@given(acts=st.lists(stretches | stretches | clearings, max_size=12), rate_hz=st.sampled_from([RATE_HZ, 16000]))
+def test_what_came_is_counted_whatever_waited_and_whatever_was_thrown_away(acts, rate_hz):
+    twins = converse([happening for act in acts for happening in act], rate_hz=rate_hz)
+    waited, judged = (arrivals(each.listener._playout) for each in twins)
+    assert waited == judged
 
 
 LOUD_FRAME = pcm([3000] * 20)

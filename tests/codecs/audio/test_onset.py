@@ -137,3 +137,51 @@ def test_the_threshold_is_what_is_asked_for():
     tone = pack([330] * 1600)
     assert audible_span(tone, 16000, threshold_dbfs=20 * math.log10(329 / FULL_SCALE)) == (0, 1599)
     assert audible_span(tone, 16000, threshold_dbfs=20 * math.log10(331 / FULL_SCALE)) is None
+
+
+rates = st.sampled_from([100, 1000, 8000, 11025, 16000, 48000])
+kinds = st.sampled_from(["zeros", "loud", "faint", "edge", "noise", "ends loud", "begins loud"])
+
+
+def window_of(kind, size, seed):
+    """One window of a kind; `edge` is as loud as the threshold, but for one unit."""
+    amplitude = FULL_SCALE * 10 ** (-45 / 20)
+    samples = np.zeros(size, np.int64)
+    match kind:
+        case "loud":
+            samples[:] = 3000
+        case "faint":
+            samples[:] = 100
+        case "edge":
+            samples[:] = int(amplitude) + seed % 2
+        case "noise":
+            samples[:] = np.random.default_rng(seed).normal(0, amplitude, size).round()
+        case "ends loud":
+            samples[-1] = 32767 if seed % 2 else -32768
+        case "begins loud":
+            samples[0] = -32768
+    return samples
+
+
+@given(rates, st.lists(st.tuples(kinds, st.integers(0, 5)), max_size=12), st.sampled_from([0.0, 0.02, 0.2]))
+def test_the_last_sound_is_the_end_of_the_last_stretch(rate_hz, windows, gap_s):
+    size = max(1, round(rate_hz / 100))
+    pcm = b"".join(pack(window_of(kind, size, seed)) for kind, seed in windows)
+    runs = LoudnessMeter(rate_hz, gap_s=gap_s).push(pcm)
+    assert LoudnessMeter(rate_hz, gap_s=gap_s).last(pcm) == (runs[-1][1] if runs else None)
+
+
+@given(st.binary(max_size=2 * WINDOW * 6).map(lambda data: data[: len(data) // (2 * WINDOW) * 2 * WINDOW]))
+def test_the_last_sound_in_any_bytes(pcm):
+    runs = LoudnessMeter(RATE_HZ).push(pcm)
+    assert LoudnessMeter(RATE_HZ).last(pcm) == (runs[-1][1] if runs else None)
+
+
+@given(st.lists(st.tuples(kinds, st.integers(0, 5)), max_size=6))
+def test_to_ask_for_the_last_sound_changes_nothing_for_what_is_judged_next(windows):
+    asked, other = LoudnessMeter(RATE_HZ), LoudnessMeter(RATE_HZ)
+    for number, (kind, seed) in enumerate(windows):
+        pcm = pack(window_of(kind, WINDOW, seed))
+        if number % 2:
+            asked.last(pcm)
+        assert list(asked.push(pcm)) == list(other.push(pcm))

@@ -26,6 +26,7 @@ FORMATS = {
     "data in a list": attrs.evolve(MONO, audio_data_path="media.0"),
     "nested type": attrs.evolve(MONO, message_type_path="media.type"),
     "type and data are one": attrs.evolve(MONO, audio_data_path="type"),
+    "the type's letters are audio": attrs.evolve(MONO, audio_data_path="type", audio_message_type_value="AAAA"),
     "the whole message": attrs.evolve(MONO, audio_data_path=""),
     "no type": attrs.evolve(MONO, message_type_path="", audio_message_type_value="*"),
     "any type": attrs.evolve(MONO, audio_message_type_value="*"),
@@ -214,6 +215,15 @@ ACROSS_STRINGS = [
     message(r'{"data":"QUJD","type":"audio_chunk","x":"', x, r'u0022,\u0022data\u0022:\u0022\\"}')
     for x in (r'k","data":"' + "\\", "kAAAA")
 ]
+ACROSS_OBJECTS = [
+    message(
+        '{"event":"media","media":{"payload":"QUJD"},"a":{"x":"k',
+        x,
+        r'","payload":"\u0022},\u0022media\u0022:{\u0022c\u0022:\u0022"}}',
+    )
+    for x in ('"},"media":{"c":"', "AAAA")
+]
+THE_PROBE = [message(r'{"type":"audio_chunk","data":"\u0051UJD","x":"', x, '"}') for x in ("QUJD", "AAAA")]
 ESCAPED = [message('{"type":"audio_chunk","x":"', x, r'","data":"\u0041QACAAMA"}') for x in ("AQACAAMA", "AAAA")]
 TWICE = [message('{"type":"audio_chunk","data":"', x, '","data":"QUJD"}') for x in ("AQAC", "QUJD", "AAAA")]
 TYPE = [message('{"data":"audio_chunk","x":"QUJD","type":"', x, '"}') for x in ("audio_chunk", "QUJD", "AAAA")]
@@ -223,6 +233,9 @@ LATER_TYPE = [message('{"type":"audio_chunk","data":"', x, '"}') for x in ("AQAC
 @given(talks())
 @example(("mono", IN_A_KEY))
 @example(("mono", ACROSS_STRINGS))
+@example(("nested data", ACROSS_OBJECTS))
+@example(("mono", THE_PROBE))
+@example(("the type's letters are audio", [message('{"type":"', x, '"}') for x in ("AAAA", "QUJD", "BBBB")]))
 @example(("mono", ESCAPED))
 @example(("mono", TWICE))
 @example(("mono", TYPE))
