@@ -10,7 +10,7 @@ import pytest
 import trio
 from command import coval_load, read_all, running
 from in_process import chat_plan, on_the_line
-from killed_runs import CAREFREE, answers, read, rows_of, until, write
+from killed_runs import CAREFREE, answers, answers_in_a_while, read, rows_of, until, write
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no other process's limits can be set there")
 
@@ -37,8 +37,8 @@ def assert_lines_are_whole(folder):
 
 @pytest.mark.parametrize("room", [100_000, 0])
 async def test_rows_that_were_lost_are_counted_and_make_the_run_invalid(tmp_path, room):
-    async with on_the_line(answers) as endpoint:
-        write(tmp_path, chat_plan(endpoint, "hello", load={"concurrency": 5, "duration": "2s"}, **STRICT))
+    async with on_the_line(answers_in_a_while) as endpoint:
+        write(tmp_path, chat_plan(endpoint, "hello", load={"concurrency": 10, "duration": "2s"}, **STRICT))
         async with running("run", "plan.json", "--out=run", cwd=tmp_path, stdout=PIPE) as command:
             await until(tmp_path, 1)
             let_files_grow_to(room, command.process)

@@ -21,7 +21,7 @@ def plan(chat_agent):
         "limits": {"per_agent": 50},
         "generator": {"accept_invalid": True},
         "record": {"timeline": "1s"},
-        "persona": {"wait_seconds": 0.1},
+        "persona": {"wait_seconds": 0.4},
     }
     written["tls"] = {"ca_file": str(chat_agent / "ca.pem")}
     path = chat_agent / "soak.json"
