@@ -10,9 +10,11 @@ import importlib.util
 import json
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import attrs
 import click
 from interface import WORKS, Peer
 from measuring import AGENT_CORE, CORES, GENERATOR_CORE, Failed, Load, Measured, measure
@@ -46,22 +48,28 @@ def chosen(asked: str, known: list[str], what: str) -> list[str]:
 def compare(work: str, peers: list[Peer], load: Load, rounds: int) -> dict[str, Measured | str]:
     """Run them in turns, `rounds` times; a line for each as soon as its last is there, with the best of them."""
     print(f"\n{title(work, load.turns)}\n{HEAD}", flush=True)
+    rows: dict[str, list[Measured | str]] = {peer.name: [] for peer in peers}
     results: dict[str, Measured | str] = {}
     for number in range(rounds):
         for peer in peers:
-            results[peer.name] = better(results.get(peer.name), result(peer, load))
+            rows[peer.name].append(result(peer, load))
             if number == rounds - 1:
+                results[peer.name] = best(rows[peer.name])
                 show(peer.name, results)
     if said := verdict(work, results):
         print(said, flush=True)
     return results
 
 
-def better(one: Measured | str | None, other: Measured | str) -> Measured | str:
-    """The cheaper one, as all that a busy machine does is to make it dearer; one that failed is never better."""
-    if isinstance(one, Measured) and isinstance(other, Measured):
-        return min(one, other, key=lambda measured: measured.cpu_a_unit_s)
-    return one if isinstance(one, Measured) else other
+def best(rounds: Sequence[Measured | str]) -> Measured | str:
+    """The cheapest, as all that a busy machine does is make it dearer, with the errors of all; a failure if any is."""
+    failed = [found for found in rounds if isinstance(found, str)]
+    if failed:
+        return f"{failed[0]} ({len(failed)} of {len(rounds)} rounds)" if len(rounds) > 1 else failed[0]
+    errors: Counter[str] = Counter()
+    for measured in rounds:
+        errors.update(measured.errors)
+    return attrs.evolve(min(rounds, key=lambda measured: measured.cpu_a_unit_s), errors=dict(errors))
 
 
 def show(name: str, results: Mapping[str, Measured | str]) -> None:

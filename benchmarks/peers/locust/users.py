@@ -68,12 +68,13 @@ if WORK == "frames":
             socket = self.connect()
             sent: deque[float] = deque()
             reader = gevent.spawn(self.listen, socket, sent)
-            pcm, due = os.urandom(640), time.perf_counter()
+            frame = json.dumps({"type": "audio_chunk", "data": base64.b64encode(os.urandom(640)).decode()})
+            due = time.perf_counter()
             try:
                 while not reader.ready():
                     gevent.sleep(max(due - time.perf_counter(), 0))
                     sent.append(time.perf_counter())
-                    socket.send(json.dumps({"type": "audio_chunk", "data": base64.b64encode(pcm).decode()}))
+                    socket.send(frame)
                     due += INTERVAL_S
                 reader.get()
             finally:

@@ -26,13 +26,13 @@ async def frames(open_socket, number: int, sessions: int, interval_s: float, tur
         while True:
             base64.b64decode(json.loads(await socket.get_message())["data"])
 
-    pcm = os.urandom(640)
+    frame = json.dumps({"type": "audio_chunk", "data": base64.b64encode(os.urandom(640)).decode()})
     async with open_socket() as socket, trio.open_nursery() as nursery:
         nursery.start_soon(listen)
         due = trio.current_time() + number / sessions * interval_s
         while True:
             await trio.sleep_until(due)
-            await socket.send_message(json.dumps({"type": "audio_chunk", "data": base64.b64encode(pcm).decode()}))
+            await socket.send_message(frame)
             due += interval_s
 
 

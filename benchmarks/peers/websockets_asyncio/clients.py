@@ -27,13 +27,13 @@ async def frames(open_socket, number: int, sessions: int, interval_s: float, tur
             base64.b64decode(json.loads(message)["data"])
 
     loop = asyncio.get_running_loop()
-    pcm = os.urandom(640)
+    frame = json.dumps({"type": "audio_chunk", "data": base64.b64encode(os.urandom(640)).decode()})
     async with open_socket() as socket, asyncio.TaskGroup() as group:
         group.create_task(listen())
         due = loop.time() + number / sessions * interval_s
         while True:
             await asyncio.sleep(due - loop.time())
-            await socket.send(json.dumps({"type": "audio_chunk", "data": base64.b64encode(pcm).decode()}))
+            await socket.send(frame)
             due += interval_s
 
 

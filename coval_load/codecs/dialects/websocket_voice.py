@@ -267,6 +267,8 @@ class WebSocketVoice(VoiceDialect):
             if self._lessons_left:
                 self._lessons_left -= 1
                 self._known = self._known_frames.learn(payload, message, self._plain_data)
+            else:
+                self._known = UNKNOWN  # to look at each of them in vain would cost more than parsing
             return self._read_audio(message)
         return self._read(message)
 
