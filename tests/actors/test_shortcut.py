@@ -221,7 +221,7 @@ streams = st.lists(
 )
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(name=st.sampled_from(sorted(FORMS)), stream=streams, is_recorded=st.booleans())
 def test_whatever_an_agent_sends_both_ways_come_to_the_same(name, stream, is_recorded):
     patch = pytest.MonkeyPatch()
