@@ -113,6 +113,6 @@ async def test_voice(tmp_path):
     one_in = 20 if DEEP else 5
     turns = [{"type": "text", "text": "hello", "audio": "clip:pizza-size"}]
     # Half a second, so that no agent takes frames that a busy machine sends late for the end of the turn.
-    arguments = ["--delay=350ms", "--end-silence=500ms", "--reply-seconds=0.5"]
+    arguments = ["--delay=650ms", "--end-silence=500ms", "--reply-seconds=0.5"]
     ran = await call_all(tmp_path, VOICES, arguments, turns, one_in, connect=4.0, response=4.0)
     assert_one_of_each_failed(ran, VOICES, one_in)
