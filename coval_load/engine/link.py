@@ -14,7 +14,13 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, State
 
 from coval_load.engine.outcome import ErrorKind, SimulationFailed
-from coval_load.engine.plain_frames import TEXT_HEAD, only_plain_frame, plain_frame, take_plain_frames
+from coval_load.engine.plain_frames import (
+    TEXT_HEAD,
+    is_between_frames,
+    only_plain_frame,
+    plain_frame,
+    take_plain_frames,
+)
 from coval_load.engine.reactor import Reactor
 from coval_load.engine.wire import Socket
 
@@ -93,7 +99,7 @@ class Link:
         # After whatever the protocol or the owner did, so that a plain frame need not ask three objects.
         protocol = self._protocol
         self._is_open = not self._released and protocol.state is _OPEN
-        self._is_between_frames = self._is_open and not protocol.reader.buffer and protocol.current_size is None
+        self._is_between_frames = self._is_open and is_between_frames(protocol)
 
     def fileno(self) -> int:
         """The socket's file descriptor."""

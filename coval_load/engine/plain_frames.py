@@ -9,6 +9,10 @@ import os
 import struct
 from collections.abc import Iterator
 from secrets import token_bytes
+from typing import Any
+
+from websockets.protocol import Protocol
+from websockets.streams import StreamReader
 
 try:
     from websockets.speedups import apply_mask
@@ -24,6 +28,8 @@ _LONGEST = 0xFFFF
 _HEAD = struct.Struct("!BBH")
 _MASK_BYTES = 4
 _MASKS_AT_ONCE = 1024
+_BEFORE_A_FRAME = StreamReader.at_eof.__code__
+"""Where the protocol's parser waits before each frame."""
 
 
 def _fresh_masks() -> Iterator[bytes]:
@@ -47,6 +53,19 @@ class _Masks:
 
 
 _masks = _Masks()
+
+
+def is_between_frames(protocol: Protocol) -> bool:
+    """Whether what `protocol` is given next begins where a frame begins, outside of a fragmented message.
+
+    Its buffer alone does not tell: it is empty, too, when all that came of a frame is its head.
+    """
+    if protocol.reader.buffer or protocol.current_size is not None:
+        return False
+    waiting: Any = protocol.parser
+    while (inner := getattr(waiting, "gi_yieldfrom", None)) is not None:
+        waiting = inner
+    return getattr(waiting, "gi_code", None) is _BEFORE_A_FRAME
 
 
 def plain_frame(payload: bytes, is_text: bool) -> bytes | None:

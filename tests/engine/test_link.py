@@ -34,6 +34,15 @@ async def test_payloads_are_bytes_of_their_own(call):
     assert [type(payload) for payload, _ in call.owner.messages] == [bytes, bytes]
 
 
+@pytest.mark.parametrize("head", [b"\x82\x07", b"\x82\x7e\x00\x07", b"\x82\x7f" + struct.pack("!Q", 7)])
+async def test_a_head_that_comes_alone_belongs_to_what_follows(call, head):
+    """Though what follows looks like a frame itself, as audio may."""
+    for part in (head, b"\x82\x05audio", b"\x82\x04next"):
+        call.agent.raw(part)
+        await settle()
+    assert call.owner.messages == [(b"\x82\x05audio", False), (b"next", False)]
+
+
 async def test_fragments_are_put_together_around_other_frames(call):
     call.agent.text(b"a", fin=False)
     call.agent.ping(b"in between")

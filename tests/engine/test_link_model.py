@@ -13,6 +13,7 @@ from websockets.frames import Opcode
 from websockets.protocol import State
 
 from coval_load.engine.outcome import ErrorKind
+from coval_load.engine.plain_frames import is_between_frames
 from coval_load.engine.reactor import open_reactor
 
 PAYLOADS = st.binary(max_size=20) | st.integers(0, 4_000).map(bytes)
@@ -145,7 +146,7 @@ def knows_its_state(link):
     protocol = link._protocol
     is_open = protocol.state is State.OPEN and link.fileno() != -1
     assert link._is_open is is_open
-    assert link._is_between_frames is (is_open and not protocol.reader.buffer and protocol.current_size is None)
+    assert link._is_between_frames is (is_open and is_between_frames(protocol))
 
 
 @given(steps=st.lists(STEPS, max_size=25), ending=ENDINGS, more=st.lists(STEPS, max_size=8), one_task=st.booleans())

@@ -14,7 +14,13 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from coval_load.engine import plain_frames
-from coval_load.engine.plain_frames import TEXT_HEAD, only_plain_frame, plain_frame, take_plain_frames
+from coval_load.engine.plain_frames import (
+    TEXT_HEAD,
+    is_between_frames,
+    only_plain_frame,
+    plain_frame,
+    take_plain_frames,
+)
 
 
 def open_protocol() -> ClientProtocol:
@@ -30,7 +36,7 @@ def read(chunks: list[bytes], *, short_way: bool) -> tuple:
     protocol, seen, answers = open_protocol(), [], []
     for chunk in chunks:
         rest = chunk
-        if short_way and not protocol.reader.buffer and protocol.current_size is None and protocol.state is State.OPEN:
+        if short_way and protocol.state is State.OPEN and is_between_frames(protocol):
             messages, rest = read_shortly(chunk)
             seen += [(Opcode.TEXT if is_text else Opcode.BINARY, True, payload) for payload, is_text in messages]
         if rest:
@@ -86,10 +92,24 @@ def test_both_ways_agree(before, garbage, after, places):
 @example(b"\x81\x7e\x00\x7e" + bytes(126), b"")
 @example(b"\x01\x05hello", b"\x80\x01!")  # there is more to come
 @example(b"\xc2\x05hello", b"")
+@example(b"\x82\x05", b"\x82\x03abc")  # a head alone, and what is in it looks like a frame
+@example(b"\x82\x7e", b"\x00\x06\x82\x04abcd")
+@example(b"\x82\x7e\x00\x06", b"\x82\x04abcd")
+@example(b"\x89\x05", b"\x82\x03abc")
 @example(b"\x81\x7e\x00", b"")
 def test_one_frame_in_a_read_is_what_the_protocol_says(data, after):
     chunks = [data, *([after] if after else [])]
     assert read(chunks, short_way=True) == read(chunks, short_way=False)
+
+
+def test_it_is_between_frames_where_one_ends():
+    for protocol in (open_protocol(), ClientProtocol(parse_uri("ws://agent.example/"), state=State.OPEN)):
+        between = []
+        for number in b"\x81\x02hi\x89\x00\x01\x01a\x80\x00\x82\x00":
+            between.append(is_between_frames(protocol))
+            protocol.receive_data(bytes([number]))
+        assert is_between_frames(protocol)
+        assert [at for at, is_between in enumerate(between) if is_between] == [0, 4, 6, 11]
 
 
 @pytest.mark.parametrize("size", [3, 125, 126, 900, 65_535])
