@@ -27,6 +27,7 @@ COMPUTING = [
 SECONDS: Mapping[str, float] = {
     "test_realtime_conversations": 23,
     "test_broken_terminal": 20,
+    "test_dashboard": 20,
     "test_report_page": 20,
     "test_interrupts": 17,
     "test_readme": 17,
@@ -34,7 +35,6 @@ SECONDS: Mapping[str, float] = {
     "test_full_disk": 15,
     "test_realtime_guide": 15,
     "test_colours": 11,
-    "test_dashboard": 11,
     "test_kept_conversations": 10,
     "test_misbehaviour": 10,
     "test_http_attacks": 9,
