@@ -47,8 +47,7 @@ class _NoReplies:
     def ended_silently(self) -> bool:
         return False
 
-    def going_on(self) -> bool:
-        return False
+    going_on = ended_silently
 
 
 NO_REPLIES: Replies = _NoReplies()
@@ -96,9 +95,8 @@ class Listener:
     """
 
     audio_received: Callable[[bytes, float], None]
-    """See `Playout.audio_received`."""
     bytes_received: Callable[[], int]
-    """Of mono 16-bit PCM, since the conversation began."""
+    """See `Playout`."""
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """One task of a run wakes whoever waits until some time: a cancel scope for each wait costs several times as much."""
 
+import logging
 import math
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
@@ -7,6 +8,8 @@ from itertools import count
 
 import attrs
 import trio
+
+_log = logging.getLogger(__name__)
 
 _FEW = 64
 """Dropped alarms that are not worth a look at all of them."""
@@ -31,7 +34,10 @@ class AlarmClock:
     _sleep: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     def call(self, wake: Callable[[], object], at: float) -> Alarm:
-        """Call `wake`, which must neither wait nor raise, when the clock reads `at`, unless it is dropped before."""
+        """Call `wake`, which must neither wait nor raise, when the clock reads `at`, unless it is dropped before.
+
+        What raises all the same ends no other's wait: it is logged.
+        """
         alarm = Alarm(at, wake)
         heappush(self._due, (at, next(self._numbers), alarm))
         if at < self._sleep.deadline:
@@ -68,7 +74,10 @@ class AlarmClock:
         if wake is None:
             self._dropped -= 1
         else:
-            wake()
+            try:
+                wake()
+            except Exception as error:  # noqa: BLE001 - whatever it was, other waits go on
+                _log.error("an alarm raised %s", type(error).__name__)
 
 
 _OF_THIS_RUN: trio.lowlevel.RunVar[AlarmClock] = trio.lowlevel.RunVar("alarm clock")

@@ -101,8 +101,8 @@ class Opener:
 
 
 def reason(error: OSError) -> str:
-    """What the system calls it."""
-    return os.strerror(error.errno) if error.errno else str(error)
+    """What the system calls it, or OpenSSL, whose numbers are not the system's."""
+    return os.strerror(error.errno) if error.errno and not isinstance(error, ssl.SSLError) else str(error)
 
 
 async def _connect_to(address: Address) -> socket.socket:

@@ -41,9 +41,12 @@ _UPGRADE_ADVICE = "check the endpoint's path, and that it takes upgrades"
 _SUBPROTOCOL_HEADER = "sec-websocket-protocol"
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class _Asking:
-    """What is asked of one URL with some headers, but for the key, which is another for each connection."""
+    """What is asked of one URL with some headers, but for the key, which is another for each connection.
+
+    Credentials may stand in all of it.
+    """
 
     uri: WebSocketURI
     headers: tuple[tuple[str, str], ...]
@@ -145,6 +148,8 @@ async def _read_some(wire: Socket) -> bytes:
             return wire.recv(_READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
+        except ssl.SSLEOFError:
+            return b""
         except OSError as error:
             raise _hung_up(error) from error
 

@@ -106,11 +106,9 @@ class Reactor:
             await trio.sleep_forever()
         descriptor = self._readiness.fileno()
         while True:
-            await trio.lowlevel.wait_readable(descriptor)
+            await trio.lowlevel.wait_readable(descriptor)  # others have their turn, however much is ready
             if self._returned.is_set():
                 self.drain()
-                # More may be ready than one round drains, and others want their turn.
-                await trio.lowlevel.cancel_shielded_checkpoint()
             else:
                 await self._returned.wait()
 
@@ -131,7 +129,7 @@ class Reactor:
             try:
                 if ready != WRITE:
                     connection.readable(at)
-                if ready & WRITE and descriptor in self._writing:
+                if ready != READ and descriptor in self._writing:
                     connection.writable()
             except Exception as error:  # noqa: BLE001 - whatever it was, it is this connection's fault alone
                 connection.broke(error)

@@ -11,7 +11,7 @@ READ, WRITE = 1, 4
 """As `epoll` has them (EPOLLIN, EPOLLOUT). What went wrong with a socket shows in neither, and is read to be told."""
 
 Ready: TypeAlias = tuple[int, int]
-"""A file descriptor, and what it is ready for. If the second is not `WRITE` alone, it can be read."""
+"""A file descriptor, and what it is ready for: if not `WRITE` alone, it can be read; if not `READ` alone, written."""
 
 
 class Readiness(Protocol):

@@ -22,14 +22,14 @@ def told(way, fd, events):
     readiness = way()
     try:
         readiness.register(fd, events)
-        return meant(readiness.poll(0), fd)
+        return meant(readiness.poll(0), fd, events)
     finally:
         readiness.close()
 
 
-def meant(polled, fd):
+def meant(polled, fd, events=READ | WRITE):
     ready = dict(polled).get(fd)
-    return (False, False) if ready is None else (ready != WRITE, bool(ready & WRITE))
+    return (False, False) if ready is None else (ready != WRITE, ready != READ and bool(events & WRITE))
 
 
 def idle(ours, theirs):
