@@ -21,14 +21,12 @@ from coval_load.engine.outcome import ErrorKind, SimulationFailed
 END_SILENCE_S = 0.8
 YIELD_SILENCE_S = 0.25
 _FOREVER = float("inf")
+# Of an agent that takes back what it says more often within one turn, the turn may end early.
+_MOST_WORDS = 64
 
 
 def _nobody() -> None:
     pass
-
-
-# Of an agent that takes back what it says more often within one turn, the turn may end early.
-_MOST_WORDS = 64
 
 
 class Replies(Protocol):
