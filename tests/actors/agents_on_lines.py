@@ -6,6 +6,7 @@ What an agent sends is read at once, by the caller's link, within the same call.
 
 import json
 import socket
+from contextlib import suppress
 
 import attrs
 import trio
@@ -89,7 +90,8 @@ class AgentEnd:
     def flush(self):
         for chunk in self.protocol.data_to_send():
             if chunk:
-                self.socket.sendall(chunk)
+                with suppress(BrokenPipeError):  # the caller has gone
+                    self.socket.sendall(chunk)
         if self.link is not None and self.link.fileno() != -1:
             self.link.readable(trio.current_time())
 
