@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-deep test-peers check bench build clean
+.PHONY: demo test test-deep test-peers check bench bench-peers build clean
 
 $(STAMP): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +39,14 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/arrivals.py
 	$(BIN)/python benchmarks/virtual_week.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/session_memory.py
+	$(BIN)/python benchmarks/chat.py
+	$(BIN)/python benchmarks/connections.py
+	$(BIN)/python benchmarks/start_up.py
+
+bench-peers: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(BIN)/python benchmarks/peers/compare.py --rounds 3
 
 build: $(STAMP)
 	$(BIN)/python -m build --no-isolation
