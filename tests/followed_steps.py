@@ -21,6 +21,13 @@ class Done:
         (results,) = (self.folder / "coval-runs").iterdir()
         return results
 
+    def completed_without_showing(self, key: str) -> None:
+        """Assert that it did, with `key` neither printed nor in any result."""
+        assert self.code == 0, self.printed
+        assert "completed" in self.printed
+        assert key not in self.printed
+        assert key.encode() not in b"".join(path.read_bytes() for path in self.folder.glob("coval-runs/*/*.*"))
+
     @property
     def summary(self) -> dict:
         return json.loads((self.results / "summary.json").read_text())
