@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, get_args
 import attrs
 import msgpack
 
+
 @attrs.frozen
 class Setting:
     """The plan with all it needs (`cloudpickle`, of the same release), what the worker's rows are numbered with, and
