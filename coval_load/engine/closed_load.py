@@ -103,6 +103,11 @@ class ClosedLoad:
         before, self._wanted = self._wanted, concurrency
         self._nursery.start_soon(self._open, before, trio.current_time(), self._nursery)
 
+    def refill(self) -> None:
+        """Open again the places that were given up; see `Floor.may_follow`."""
+        if self._nursery is not None and not self._stopped.is_set() and not self._exhausted:
+            self._nursery.start_soon(self._open, 0, trio.current_time(), self._nursery)
+
     def stop(self) -> None:
         """Start no more; those that wait for an agent's limit never start."""
         self._stopped.set()
@@ -122,6 +127,7 @@ class ClosedLoad:
                 await trio.lowlevel.checkpoint()  # a thousand that begin at once would hold the loop for 100 ms
 
     async def _place(self, place: int, due: float) -> None:
+        at_once = False
         try:
             while place < self._wanted and not self._stopped.is_set():
                 number = next(self._numbers, None)
@@ -129,11 +135,13 @@ class ClosedLoad:
                     self._exhausted = True
                     return
                 began = trio.current_time()
-                outcome = await self._one(number, due)
+                outcome = await self._one(number, due, at_once)
+                if not self.floor.may_follow(outcome):
+                    return
                 failed_at_once = outcome.status == "failed" and trio.current_time() - began < AT_ONCE_S
                 self._failed_in_a_row = self._failed_in_a_row + 1 if failed_at_once else 0
                 await self._rest()
-                due = trio.current_time()
+                due, at_once = trio.current_time(), True
                 await trio.lowlevel.checkpoint()
         finally:
             self._places.discard(place)
@@ -151,9 +159,9 @@ class ClosedLoad:
         with trio.move_on_after(seconds):
             await self._stopped.wait()
 
-    async def _one(self, number: int, due: float) -> Outcome:
+    async def _one(self, number: int, due: float, at_once: bool) -> Outcome:
         actor, agent = self.scenario.cast(number), self.scenario.cast.labels(number).agent
-        ticket = Ticket(number, self.scenario.name, agent, actor, due)
+        ticket = Ticket(number, self.scenario.name, agent, actor, due, at_once)
         actor.account.count(metrics.OFFERED)
         semaphore = self.floor.semaphore(agent)
         held_back = semaphore is not None and semaphore.value == 0

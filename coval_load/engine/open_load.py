@@ -34,7 +34,7 @@ class OpenLoad:
             if due < self.floor.resumed_at or number in self.scenario.done:
                 continue
             await trio.sleep_until(due)
-            self.floor.results.record(metrics.START_LATENESS, trio.current_time() - due)
+            self.floor.noted_start(trio.current_time() - due)
             self._offer(number, due, simulations)
         await trio.sleep_until(self.began_at + self.shape.duration_s)
 
@@ -48,11 +48,15 @@ class OpenLoad:
         labels = self.scenario.cast.labels(number)
         account = self.floor.results.account(labels)
         account.count(metrics.OFFERED)
+        if not self.floor.offers():
+            account.count(metrics.DROPPED)
+            return
         taken = self._take_places(labels.agent)
         if not taken and (self.shape.when_full == "drop" or len(self._queue) >= self.scenario.queued_at_most):
             account.count(metrics.DROPPED)
             return
-        ticket = Ticket(number, self.scenario.name, labels.agent, self.scenario.cast(number), due)
+        actor = self.scenario.cast(number)
+        ticket = Ticket(number, self.scenario.name, labels.agent, actor, due, at_once=not taken)
         if taken:
             simulations.start_soon(self._one, ticket)
             return

@@ -1,7 +1,6 @@
 """A run's pulse: once a second how it stands, for whoever watches it while it goes on."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import attrs
@@ -120,7 +119,7 @@ class Pulses:
             seconds=seconds,
             running=runner.running,
             queued=runner.queued,
-            stages=Counter(map(str, runner.stages())),
+            stages=runner.stages(),
             counts=counts,
             errors=errors,
             counts_added={name: amount - self._counts.get(name, 0) for name, amount in counts.items()},

@@ -1,7 +1,7 @@
 """Scenarios side by side: each with a nursery of its own and two nested deadlines."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,7 +11,6 @@ from coval_load.engine import resources
 from coval_load.engine.before_start import RESERVE
 from coval_load.engine.closed_load import ClosedLoad
 from coval_load.engine.open_load import OpenLoad
-from coval_load.engine.outcome import Stage
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.scenario import Scenario
@@ -36,43 +35,44 @@ class Runner:
     results: Results
     write_row: Callable[[dict[str, Any]], object]
     elapsed_s: float = 0.0
+    floor: Floor = attrs.field()
+    """What settles simulations: one of this process, where none is given."""
     started_at: float = attrs.field(default=math.nan, init=False)
     """The start of the run on the Trio clock, in seconds."""
-    _floor: Floor = attrs.field(init=False)
     _parts: list["_Part"] = attrs.field(init=False)
 
-    @_floor.default
+    @floor.default
     def _shared(self) -> Floor:
         return Floor(self.timeouts, self.limits, self.results, self.write_row)
 
     @_parts.default
     def _one_each(self) -> list["_Part"]:
-        return [_Part(scenario, self._floor) for scenario in self.scenarios]
+        return [_Part(scenario, self.floor) for scenario in self.scenarios]
 
     @property
     def running(self) -> int:
         """Simulations that go on now."""
-        return self._floor.running
+        return self.floor.running
 
     @property
     def queued(self) -> int:
         """Simulations that wait for a place now."""
-        return self._floor.queued
+        return self.floor.queued
 
-    def stages(self) -> Iterable[Stage]:
-        """Where each simulation is that goes on now."""
-        return (ticket.actor.stage for ticket in self._floor.active)
+    def stages(self) -> Mapping[str, int]:
+        """How many of the simulations that go on now are where."""
+        return self.floor.stages()
 
     @property
     def held_back(self) -> set[str]:
         """Agents whose limit made a simulation wait or be left out."""
-        return self._floor.held_back
+        return self.floor.held_back
 
     async def run(self) -> None:
         """Returns when every simulation that was offered has been settled."""
         now = trio.current_time()
         self.started_at = now - self.elapsed_s
-        self._floor.origin, self._floor.resumed_at = self.started_at, now
+        self.floor.origin, self.floor.resumed_at = self.started_at, now
         async with trio.open_nursery() as parts:
             for part in self._parts:
                 parts.start_soon(part.run)
@@ -121,6 +121,11 @@ class Runner:
         """No new simulations; the running ones have the grace period to finish."""
         for part in self._parts:
             part.stop()
+
+    def refill(self) -> None:
+        """Open again the places that closed loads gave up; see `Floor.may_follow`."""
+        for part in self._parts:
+            part.refill()
 
     def cut(self) -> None:
         """End everything now."""
@@ -175,6 +180,10 @@ class _Part:
     def change(self, concurrency: int) -> None:
         assert isinstance(self._load, ClosedLoad)
         self._load.change(concurrency)
+
+    def refill(self) -> None:
+        if isinstance(self._load, ClosedLoad):
+            self._load.refill()
 
     def _make_load(self, began_at: float) -> ClosedLoad | OpenLoad:
         shape = self.scenario.shape

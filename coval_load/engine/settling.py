@@ -1,5 +1,6 @@
 """From a simulation that may start to its one outcome and its row, whatever happens in between."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,13 +16,14 @@ from coval_load.engine.scenario import Actor
 
 @attrs.frozen(eq=False)
 class Ticket:
-    """One simulation that is due at `due`, on the Trio clock."""
+    """One simulation that is due at `due`, on the Trio clock; `at_once`: when another one made room for it."""
 
     number: int
     scenario: str
     agent: str
     actor: Actor
     due: float
+    at_once: bool = False
 
 
 @attrs.define
@@ -56,6 +58,22 @@ class Floor:
         if known is None:
             known = self._agents[agent] = trio.Semaphore(limit)
         return known
+
+    def offers(self) -> bool:
+        """Whether a simulation of an open load that is due now is offered to its agent at all."""
+        return True
+
+    def may_follow(self, outcome: Outcome) -> bool:
+        """Whether the place of a closed load goes on after a simulation that ended like this."""
+        return True
+
+    def noted_start(self, late_s: float) -> None:
+        """A simulation of an open load is called so late, in seconds."""
+        self.results.record(metrics.START_LATENESS, late_s)
+
+    def stages(self) -> Mapping[str, int]:
+        """How many of the running simulations are where."""
+        return Counter(str(ticket.actor.stage) for ticket in self.active)
 
     async def settle(self, ticket: Ticket, *, waited: bool) -> Outcome:
         """Run a simulation that has its places. `waited`: what its actions are late by is not counted from `due`.
@@ -111,19 +129,21 @@ class Floor:
         self._write(ticket, outcome, started_at)
 
     def _write(self, ticket: Ticket, outcome: Outcome, started_at: float | None) -> None:
+        self.write_row(self.row_of(ticket, outcome, started_at))
+
+    def row_of(self, ticket: Ticket, outcome: Outcome, started_at: float | None) -> dict[str, Any]:
+        """The line of a simulation that began at `started_at` on the Trio clock, or never."""
         row = ticket.actor.row()
         left_queue_at = trio.current_time() if started_at is None else started_at
         error = outcome.error
-        self.write_row(
-            {
-                **row,
-                "scenario": ticket.scenario,
-                "number": ticket.number,
-                "metrics": {"queue_time": left_queue_at - ticket.due, **row["metrics"]},
-                "scheduled_at": ticket.due - self.origin,
-                "started_at": None if started_at is None else started_at - self.origin,
-                "ended_at": trio.current_time() - self.origin,
-                "outcome": outcome.status,
-                "error": None if error is None else error.row(),
-            }
-        )
+        return {
+            **row,
+            "scenario": ticket.scenario,
+            "number": ticket.number,
+            "metrics": {"queue_time": left_queue_at - ticket.due, **row["metrics"]},
+            "scheduled_at": ticket.due - self.origin,
+            "started_at": None if started_at is None else started_at - self.origin,
+            "ended_at": trio.current_time() - self.origin,
+            "outcome": outcome.status,
+            "error": None if error is None else error.row(),
+        }

@@ -2,49 +2,32 @@
 
 import gc
 import math
-import ssl
 import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
 
-from coval_load.actors.connector import Connector
-from coval_load.actors.http_way import HttpWay
 from coval_load.actors.narration import Narrator
-from coval_load.actors.redialling import Redialling
-from coval_load.actors.services import Services
-from coval_load.actors.tool_answers import MOST_TOOL_ROUNDS
-from coval_load.agents.addresses import check_url, is_private
 from coval_load.agents.secrets import Redactor
 from coval_load.engine import metrics
 from coval_load.engine.abort import abort_on_threshold
-from coval_load.engine.connecting import Opener
-from coval_load.engine.dialling import Dialler
 from coval_load.engine.fault_log import FaultLog
-from coval_load.engine.health import watch_generator
-from coval_load.engine.http_pool import HttpPool, Recycling, open_pool
-from coval_load.engine.keepalive import Keepalive
-from coval_load.engine.metronome import Metronome
-from coval_load.engine.names import Resolver, any_address
 from coval_load.engine.over_time import over_time
 from coval_load.engine.pulse import Pulses
-from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder, read_rows
 from coval_load.engine.runner import Runner
-from coval_load.engine.scenario import Scenario
+from coval_load.engine.scenario import Cast, Scenario
 from coval_load.engine.thresholds import Judged, prepare
 from coval_load.engine.timeline import keep_timeline
 from coval_load.engine.trend_series import Series
-from coval_load.plans.casting import Casting, Way
 from coval_load.plans.ending import (
     EXIT_UNTRUSTED,
     asked_drifts,
@@ -56,11 +39,10 @@ from coval_load.plans.ending import (
     note_limits,
 )
 from coval_load.plans.interruption import Interrupts, heed_interrupts
-from coval_load.plans.keeping import Keeping, open_keeping
+from coval_load.plans.keeping import Keeping
 from coval_load.plans.plan import Plan
-from coval_load.plans.rehearsal import Ensemble, Role, Troupe
-from coval_load.plans.room import check_room
-from coval_load.plans.samples import recorded
+from coval_load.plans.rehearsal import Ensemble, Troupe
+from coval_load.plans.venue import Job, OwnProcess, Stage, Venue
 
 if TYPE_CHECKING:
     from coval_load.plans.resuming import Earlier
@@ -99,15 +81,19 @@ async def run_plan(
     ensemble: Ensemble,
     folder: RunFolder,
     *,
+    venue: Venue | None = None,
     watches: Sequence[Watch] = (),
     narrator: Narrator | None = None,
     earlier: "Earlier | None" = None,
     source: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
 ) -> Finished:
     """Run every simulation of the plan; whatever happens, the results so far are on disk afterwards.
 
-    `earlier`: go on with what another process left in `folder`. `source` says in `run.json` where the plan came from.
+    `venue`: where they go on; in this process, where nothing else is said. `earlier`: go on with what another
+    process left in `folder`. `source` says in `run.json` where the plan came from. `run_id`: what a new run is called.
     """
+    venue = venue or OwnProcess()
     redactor = Redactor(ensemble.plan.secrets)
     results = Results(clean=redactor.clean)
     prepare(ensemble.plan.thresholds, results)
@@ -115,19 +101,20 @@ async def run_plan(
         earlier.merge_into(results)
     _raise_descriptor_limit()
     collector = _spare_collector()
-    for note in check_room(ensemble.plan)[1]:
+    for note in venue.room(ensemble.plan):
         results.note(note)
     run = _Run(ensemble, folder, results, redactor, earlier, dict(source or {}))
     folder.hold()
     try:
         lost = partial(results.count, metrics.ROWS_LOST)
         resumed = earlier is not None
-        with open_keeping(ensemble.plan, folder, results, redactor.clean, is_resumed=resumed) as keeping:
+        with venue.open_keeping(ensemble.plan, folder, results, redactor.clean, is_resumed=resumed) as keeping:
             async with (
-                open_recorder(folder.simulations_file, redactor.clean, lost) as rows,
+                open_recorder(folder.simulations_file, venue.clean_rows(redactor.clean), lost) as rows,
                 open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
             ):
-                await run.simulate(keeping.before(rows.write), timeline.write, keeping, watches, narrator)
+                job = run.job(keeping, narrator, run_id or uuid.uuid4().hex)
+                await run.simulate(venue, job, keeping.before(rows.write), timeline.write, watches)
     finally:
         finished = run.finish()
         folder.let_go()
@@ -158,80 +145,82 @@ class _Run:
                 series.add(row)
         return series
 
+    def job(self, keeping: Keeping, narrator: Narrator | None, run_id: str) -> Job:
+        return Job(
+            ensemble=self.ensemble,
+            folder=self.folder,
+            results=self.results,
+            faults=FaultLog(self.folder.fault_file, self.redactor.text),
+            clean=self.redactor.clean,
+            keeping=keeping,
+            run_id=self.earlier.run_id if self.earlier else run_id,
+            elapsed_s=self.earlier.elapsed_s if self.earlier else 0.0,
+            narrator=narrator,
+        )
+
     async def simulate(
         self,
+        venue: Venue,
+        job: Job,
         write_row: Callable[[dict[str, Any]], object],
         write_interval: Callable[[dict[str, Any]], object],
-        keeping: Keeping,
         watches: Sequence[Watch],
-        narrator: Narrator | None,
+    ) -> None:
+        # The venue closes first: what it measures of itself at its end stands in the last interval.
+        async with trio.open_nursery() as background:
+            async with venue.open(job) as stage:
+                await self._simulate(stage, job, write_row, write_interval, watches, background)
+            background.cancel_scope.cancel()
+
+    async def _simulate(
+        self,
+        stage: Stage,
+        job: Job,
+        write_row: Callable[[dict[str, Any]], object],
+        write_interval: Callable[[dict[str, Any]], object],
+        watches: Sequence[Watch],
+        background: trio.Nursery,
     ) -> None:
         plan, results = self.ensemble.plan, self.results
-        faults = FaultLog(self.folder.fault_file, self.redactor.text)
-        opener = Opener(Resolver(any_address if plan.targets.allow_private else is_private), _trusted(plan))
-        async with (
-            open_reactor() as reactor,
-            open_pool(reactor, opener, recycling=_recycling(plan, results)) as http,
-            trio.open_nursery() as background,
-        ):
-            elapsed_s = self.earlier.elapsed_s if self.earlier else 0.0
-            services = _services(reactor, results, plan, faults, trio.current_time() - elapsed_s)
-            for task in (services.metronome.run, services.keepalive.run):
-                background.start_soon(task)
-            background.start_soon(watch_generator, results)
-            run_id = self._begin(services)
-            ways = _ways(self.ensemble, opener, http)
-            sampled = recorded(plan)
-            scenarios = [
-                self._scenario(
-                    troupe,
-                    Casting(
-                        plan,
-                        troupe,
-                        services,
-                        ways,
-                        run_id,
-                        keeping.open_recording,
-                        narrator,
-                        sampled[troupe.scenario.name],
-                    ),
-                )
-                for troupe in self.ensemble.troupes
-            ]
-            runner = Runner(scenarios, plan.timeouts, plan.limits.per_agent, results, write_row, elapsed_s)
-            heed: Interrupts = await background.start(heed_interrupts, runner, narrator is None)
+        self._begin(stage.origin, job.run_id)
+        scenarios = list(map(self._scenario, self.ensemble.troupes, stage.casts))
+        floor = stage.make_floor(plan.limits.per_agent, write_row)
+        limits = plan.limits.per_agent
+        runner = Runner(scenarios, stage.timeouts, limits, results, write_row, job.elapsed_s, floor)
+        stage.attend(runner)
+        heed: Interrupts = await background.start(heed_interrupts, runner, job.narrator is None)
 
-            def keep(row: dict[str, Any]) -> None:
-                self.series.add(row)
-                results.lapses.add(row)
-                write_interval(row)
+        def keep(row: dict[str, Any]) -> None:
+            self.series.add(row)
+            results.lapses.add(row)
+            write_interval(row)
 
-            def gauge() -> tuple[int, int]:
-                return runner.running, runner.queued
+        def gauge() -> tuple[int, int]:
+            return runner.running, runner.queued
 
-            def abort(judged: Judged) -> None:
-                self.aborted = judged
-                runner.stop()
+        def abort(judged: Judged) -> None:
+            self.aborted = judged
+            runner.stop()
 
-            every_s = plan.recording.timeline_every_s
-            await background.start(partial(keep_timeline, results, keep, gauge, every_s, origin=services.origin))
-            background.start_soon(abort_on_threshold, plan.thresholds, results, abort, services.origin)
-            pulses = Pulses(runner, results, services.waiting.longest)
-            started = datetime.now(UTC) - timedelta(seconds=trio.current_time() - services.origin)
-            live = Live(plan, self.folder, runner, results, pulses, started, heed)
-            background.start_soon(pulses.run)
-            # In a nursery of their own: while they end, Ctrl-C is still heeded.
-            async with trio.open_nursery() as watching:
-                for watch in watches:
-                    watching.start_soon(watch, live)
-                try:
-                    await runner.run()
-                finally:
-                    self.ended_at = trio.current_time()
-                    self.interrupted = heed.interrupted
-                self._note(runner, faults)
-                watching.cancel_scope.cancel()
-            background.cancel_scope.cancel()
+        every_s = plan.recording.timeline_every_s
+        await background.start(partial(keep_timeline, results, keep, gauge, every_s, origin=stage.origin))
+        background.start_soon(abort_on_threshold, plan.thresholds, results, abort, stage.origin)
+        pulses = Pulses(runner, results, stage.longest_waiting)
+        started = datetime.now(UTC) - timedelta(seconds=trio.current_time() - stage.origin)
+        live = Live(plan, self.folder, runner, results, pulses, started, heed)
+        background.start_soon(pulses.run)
+        # In a nursery of their own: while they end, Ctrl-C is still heeded.
+        async with trio.open_nursery() as watching:
+            for watch in watches:
+                watching.start_soon(watch, live)
+            try:
+                await runner.run()
+            finally:
+                self.ended_at = trio.current_time()
+                self.interrupted = heed.interrupted
+            await stage.wind_up()
+            self._note(runner, job.faults)
+            watching.cancel_scope.cancel()
 
     def _note(self, runner: Runner, faults: FaultLog) -> None:
         plan, results = self.ensemble.plan, self.results
@@ -243,15 +232,13 @@ class _Run:
                 f"{faults.count} faults of coval-load itself: their tracebacks are in {self.folder.fault_file.name}"
             )
 
-    def _begin(self, services: Services) -> str:
-        """Write `run.json`; returns the id of the run."""
-        now = trio.current_time()
-        self.began_at = services.origin
+    def _begin(self, origin: float, run_id: str) -> None:
+        """Write `run.json`."""
+        self.began_at = origin
         if self.earlier is not None:
             self.folder.resume(self.earlier.run, datetime.now(UTC))
-            return self.earlier.run_id
-        run_id = uuid.uuid4().hex
-        since_origin = now - services.origin
+            return
+        since_origin = trio.current_time() - origin
         self.folder.begin(
             self.ensemble.plan.masked(),
             time.perf_counter() - since_origin,
@@ -259,12 +246,11 @@ class _Run:
             run_id=run_id,
             source=self.source,
         )
-        return run_id
 
-    def _scenario(self, troupe: Troupe, casting: Casting) -> Scenario:
+    def _scenario(self, troupe: Troupe, cast: Cast) -> Scenario:
         planned = troupe.scenario
         done = self.earlier.done.get(planned.name, frozenset()) if self.earlier else frozenset()
-        return Scenario(planned.name, planned.shape, casting, planned.start_s, planned.seed, done)
+        return Scenario(planned.name, planned.shape, cast, planned.start_s, planned.seed, done)
 
     def finish(self) -> Finished:
         """The summary, on disk as far as the disk takes it."""
@@ -289,57 +275,6 @@ class _Run:
 def _as_it_is(row: Any) -> Any:
     """Nothing of an agent's stands in an interval, and a short secret may well be found in a histogram's base64."""
     return row
-
-
-def _trusted(plan: Plan) -> ssl.SSLContext:
-    tls = ssl.create_default_context()
-    if plan.ca_file is not None:
-        tls.load_verify_locations(plan.ca_file)
-    return tls
-
-
-def _services(reactor: Reactor, results: Results, plan: Plan, faults: FaultLog, origin: float) -> Services:
-    return Services(
-        reactor=reactor,
-        metronome=Metronome(results.frame_lateness, reactor),
-        keepalive=Keepalive(),
-        results=results,
-        timeouts=plan.timeouts,
-        origin=origin,
-        faults=faults,
-    )
-
-
-def _recycling(plan: Plan, results: Results) -> Recycling | None:
-    if plan.most_age_s is None:
-        return None
-    return Recycling(plan.most_age_s, Random(plan.seed), partial(results.count, metrics.CONNECTIONS_RECYCLED))
-
-
-def _ways(ensemble: Ensemble, opener: Opener, http: HttpPool) -> dict[str, Way]:
-    targets = ensemble.plan.targets
-    redialling = Redialling(ensemble.plan.reconnect, ensemble.plan.seed)
-
-    def wrong_with(url: str) -> str | None:
-        return check_url(url, "websocket", targets)
-
-    def way(role: Role) -> Way:
-        options = role.agent.options
-        if role.protocol.transport == "websocket":
-            destination = role.protocol.destination(options)
-            dialler = Dialler(opener, destination.credentials)
-            return Connector(destination, dialler, http, wrong_with, redialling)
-        return HttpWay(
-            pool=http,
-            endpoint=options.chat_endpoint,
-            discovery=role.form.discovery(),
-            honors_retry_after=getattr(options, "honor_retry_after", False),
-            most_tool_rounds=getattr(options, "max_tool_rounds", MOST_TOOL_ROUNDS),
-            redialling=redialling,
-        )
-
-    first = {role.agent.name: role for role in reversed(ensemble.roles)}
-    return {name: way(role) for name, role in first.items()}
 
 
 def _spare_collector() -> tuple[int, int, int]:
