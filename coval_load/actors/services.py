@@ -11,9 +11,11 @@ from coval_load.engine.reactor import Reactor
 from coval_load.engine.results import Results
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Services:
-    """One of each for a run. `origin` is the run's start on the Trio clock, in seconds."""
+    """One of each for a run. `origin` is the run's start on the Trio clock, in seconds; where it was measured by
+    another process's clock, it follows that one.
+    """
 
     reactor: Reactor
     metronome: Metronome

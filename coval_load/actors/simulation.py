@@ -69,6 +69,11 @@ class Identity:
             "number": self.number,
         }
 
+    def blank_row(self, worker: int = 0) -> dict[str, Any]:
+        """What `Simulation.row` gives of one of which nothing else is known."""
+        nothing = {"recording": None, "close_code": None, "metrics": {}, "transcript": [], "events": []}
+        return {**self.row(), "worker": worker, **nothing}
+
 
 @attrs.define(eq=False, kw_only=True)
 class Simulation:

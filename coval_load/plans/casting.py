@@ -34,6 +34,21 @@ def _never(number: int) -> bool:
     return False
 
 
+def identify(run_id: str, troupe: Troupe, number: int) -> Identity:
+    """What simulation `number` of a run is, from 0: it follows from the plan, its seed and the run alone."""
+    role, case, persona = troupe.deal(number)
+    scenario = troupe.scenario.name
+    return Identity(
+        simulation_output_id=named_id(f"{run_id}/{scenario}/{number}"),
+        agent=role.agent.name,
+        model_type=str(role.agent.model_type),
+        test_case=case.id,
+        persona=persona.name,
+        scenario=scenario,
+        number=number,
+    )
+
+
 @attrs.define(eq=False)
 class Casting:
     """See `engine.scenario.Cast`. `run_id` tells one run from another.
@@ -58,16 +73,7 @@ class Casting:
     def __call__(self, number: int) -> Simulation:
         """Simulation `number`, from 0."""
         role, case, persona = self.troupe.deal(number)
-        scenario = self.troupe.scenario.name
-        identity = Identity(
-            simulation_output_id=named_id(f"{self.run_id}/{scenario}/{number}"),
-            agent=role.agent.name,
-            model_type=str(role.agent.model_type),
-            test_case=case.id,
-            persona=persona.name,
-            scenario=scenario,
-            number=number,
-        )
+        identity = identify(self.run_id, self.troupe, number)
         values = values_for(self.plan, self.run_id, identity.simulation_output_id, role.agent, case, persona)
         way = self.ways[role.agent.name]
         make_call: Callable[[Simulation], Call]

@@ -1,8 +1,6 @@
 """A run from its first dial to its summary on disk."""
 
-import gc
 import math
-import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +17,7 @@ from coval_load.engine import metrics
 from coval_load.engine.abort import abort_on_threshold
 from coval_load.engine.fault_log import FaultLog
 from coval_load.engine.over_time import over_time
+from coval_load.engine.process_tuning import raise_descriptor_limit, spared_collector
 from coval_load.engine.pulse import Pulses
 from coval_load.engine.recorder import open_recorder
 from coval_load.engine.results import Results
@@ -46,9 +45,6 @@ from coval_load.plans.venue import Job, OwnProcess, Stage, Venue
 
 if TYPE_CHECKING:
     from coval_load.plans.resuming import Earlier
-
-if sys.platform != "win32":
-    import resource
 
 
 @attrs.frozen(eq=False)
@@ -99,27 +95,17 @@ async def run_plan(
     prepare(ensemble.plan.thresholds, results)
     if earlier is not None:
         earlier.merge_into(results)
-    _raise_descriptor_limit()
-    collector = _spare_collector()
+    raise_descriptor_limit()
     for note in venue.room(ensemble.plan):
         results.note(note)
     run = _Run(ensemble, folder, results, redactor, earlier, dict(source or {}))
     folder.hold()
-    try:
-        lost = partial(results.count, metrics.ROWS_LOST)
-        resumed = earlier is not None
-        with venue.open_keeping(ensemble.plan, folder, results, redactor.clean, is_resumed=resumed) as keeping:
-            async with (
-                open_recorder(folder.simulations_file, venue.clean_rows(redactor.clean), lost) as rows,
-                open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
-            ):
-                job = run.job(keeping, narrator, run_id or uuid.uuid4().hex)
-                await run.simulate(venue, job, keeping.before(rows.write), timeline.write, watches)
-    finally:
-        finished = run.finish()
-        folder.let_go()
-        gc.unfreeze()
-        gc.set_threshold(*collector)
+    with spared_collector():
+        try:
+            await run.go(venue, narrator, watches, run_id or uuid.uuid4().hex)
+        finally:
+            finished = run.finish()
+            folder.let_go()
     return finished
 
 
@@ -144,6 +130,18 @@ class _Run:
             for row in read_rows(self.folder.timeline_file):
                 series.add(row)
         return series
+
+    async def go(self, venue: Venue, narrator: Narrator | None, watches: Sequence[Watch], run_id: str) -> None:
+        plan, folder, results, clean = self.ensemble.plan, self.folder, self.results, self.redactor.clean
+        lost = partial(results.count, metrics.ROWS_LOST)
+        resumed = self.earlier is not None
+        with venue.open_keeping(plan, folder, results, clean, is_resumed=resumed) as keeping:
+            async with (
+                open_recorder(folder.simulations_file, venue.clean_rows(clean), lost) as rows,
+                open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
+            ):
+                job = self.job(keeping, narrator, run_id)
+                await self.simulate(venue, job, keeping.before(rows.write), timeline.write, watches)
 
     def job(self, keeping: Keeping, narrator: Narrator | None, run_id: str) -> Job:
         return Job(
@@ -275,22 +273,3 @@ class _Run:
 def _as_it_is(row: Any) -> Any:
     """Nothing of an agent's stands in an interval, and a short secret may well be found in a histogram's base64."""
     return row
-
-
-def _spare_collector() -> tuple[int, int, int]:
-    """Keep the collector off the hot path; returns the thresholds to put back.
-
-    What was loaded so far stays, so it need not be looked at again and again; and what a simulation allocates is
-    mostly freed without its help, so it looks more seldom.
-    """
-    thresholds = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    return thresholds
-
-
-def _raise_descriptor_limit() -> None:
-    if sys.platform != "win32":
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
