@@ -28,6 +28,7 @@ from coval_load.plans.schema import (
     RecordSection,
     TestCase,
     TimeoutsSection,
+    WorkersSection,
 )
 from coval_load.strict import keys_of
 
@@ -124,6 +125,7 @@ SAID_IN_WORDS = {
         ("plans", "Timeouts", set(keys_of(TimeoutsSection))),
         ("plans", "Reconnecting", set(keys_of(ReconnectSection))),
         ("plans", "Connections", set(keys_of(ConnectionsSection))),
+        ("plans", "Workers", set(keys_of(WorkersSection))),
         ("plans", "Recording", set(keys_of(RecordSection))),
     ],
 )
@@ -143,6 +145,7 @@ def test_a_table_has_every_key(page, heading, keys):
         ("plans", "Timeouts", TimeoutsSection()),
         ("plans", "Reconnecting", ReconnectSection()),
         ("plans", "Connections", ConnectionsSection()),
+        ("plans", "Workers", WorkersSection()),
         ("plans", "Recording", RecordSection()),
     ],
 )

@@ -1,5 +1,6 @@
 """Whether this machine lets a run have what its peak takes: judged before anything is dialled."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -19,7 +20,7 @@ def _most_descriptors() -> int | None:
 
 @attrs.frozen
 class Room:
-    """What this process may have; None where nothing limits it, or nobody says."""
+    """What a process may have; None where nothing limits it, or nobody says."""
 
     descriptors: int | None = attrs.field(factory=_most_descriptors)
     """The hard limit: a run raises its own up to there."""
@@ -32,28 +33,39 @@ def check_before_start(
     *,
     peak_is_a_cap: bool = False,
     recordings: int = 0,
+    processes: int = 1,
     room: Room | None = None,
 ) -> tuple[list[Fault], list[str]]:
     """What the limits of this machine forbid, and notes on what comes close to them.
 
-    `peak` is how many simulations go on at once at most, `peak_per_agent` the same with each agent, and
-    `recordings` how many files are written at once beside them. `peak_is_a_cap` says that the load may stay far
-    below (an open load's cap on concurrency): then nothing is forbidden, all are notes.
+    `peak` is how many simulations go on at once at most, `peak_per_agent` the same with each agent; they are dealt
+    evenly to `processes` of this machine. `recordings` is how many files each of these writes at once beside them.
+    `peak_is_a_cap` says that the load may stay far below (an open load's cap on concurrency): then nothing is
+    forbidden, all are notes.
     """
     room = room or Room()
-    findings = [*_descriptors(peak, recordings, room), *_ports(peak_per_agent, room)]
+    findings = [*_descriptors(peak, recordings, processes, room), *_ports(peak_per_agent, room)]
     too_much = [message for forbidden, message in findings if forbidden and not peak_is_a_cap]
     notes = [message for forbidden, message in findings if not forbidden or peak_is_a_cap]
     return [Fault("load", message) for message in too_much], notes
 
 
-def _descriptors(peak: int, recordings: int, room: Room) -> Iterator[tuple[bool, str]]:
-    needed = peak + recordings + RESERVE
+def share(peak: int, processes: int) -> int:
+    """How many of `peak` one of `processes` gets at most."""
+    return math.ceil(peak / processes)
+
+
+def _descriptors(peak: int, recordings: int, processes: int, room: Room) -> Iterator[tuple[bool, str]]:
+    needed = share(peak, processes) + recordings + RESERVE
     if room.descriptors is None or needed <= CLOSE_TO_LIMIT * room.descriptors:
         return
+    whole = f"{peak:,} simulations at once take some {needed:,} file descriptors; this process"
+    shared = (
+        f"{peak:,} simulations at once over {processes:,} processes take some {needed:,} file descriptors each; one"
+    )
     yield (
         needed > room.descriptors,
-        f"{peak:,} simulations at once take some {needed:,} file descriptors; this process may open "
+        f"{whole if processes == 1 else shared} may open "
         f"{room.descriptors:,}: run `ulimit -n {_ample(needed)}` before, or set LimitNOFILE={_ample(needed)} for "
         "the service",
     )

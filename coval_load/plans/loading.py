@@ -226,6 +226,7 @@ class _Loading:
             seed=file.seed,
             reconnect=settle_reconnect(file.reconnect),
             most_age_s=file.connections.most_age,
+            takes_over=file.workers.when_lost == "take_over",
             needs_speech=tuple(loader.spoken),
             secrets=frozenset(),
             shown={},

@@ -52,8 +52,9 @@ class Plan:
     """What a run needs to know.
 
     `audio` and `file` of turns are absolute paths, or `clip:NAME`. `needs_speech` are the texts that speech
-    was made of. An HTTP connection that has been open for `most_age_s` is not used again. `secrets` must be shown
-    nowhere. The repr shows counts only.
+    was made of. An HTTP connection that has been open for `most_age_s` is not used again. `takes_over`: of a run
+    over several workers, the load that a lost one had goes to the others. `secrets` must be shown nowhere. The repr
+    shows counts only.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Plan:
     seed: int
     reconnect: BackOff | None = None
     most_age_s: float | None = None
+    takes_over: bool = False
     needs_speech: tuple[str, ...]
     secrets: frozenset[str]
     shown: Mapping[str, Any]

@@ -231,6 +231,13 @@ class GeneratorSection:
     accept_invalid: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class WorkersSection:
+    """`when_lost`: the load that a lost worker had is left, or the others take it over."""
+
+    when_lost: Literal["leave", "take_over"] = "leave"
+
+
 AgentEntries = Annotated[Sequence[FilePath | Mapping[str, Any]], Length(1, 1000)]
 Personas = Annotated[Sequence[Persona], Length(1, 1000)]
 TestSetKey = FilePath | TestSetFile | Sequence[Any]
@@ -278,6 +285,7 @@ class PlanFile:
     thresholds: Mapping[str, Any] = attrs.field(factory=dict)
     baseline: FilePath | None = None
     generator: GeneratorSection = attrs.field(factory=GeneratorSection)
+    workers: WorkersSection = attrs.field(factory=WorkersSection)
     seed: Annotated[int, Between(least=0, most=2**63 - 1)] = 0
 
     @staticmethod

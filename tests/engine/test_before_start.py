@@ -51,6 +51,34 @@ def test_what_a_load_may_never_reach_is_only_noted():
     assert len(notes) == 2
 
 
+@pytest.mark.parametrize(
+    ("peak", "recordings", "faults", "notes"),
+    [
+        (4 * (800 - RESERVE), 0, 0, 0),
+        (4 * (800 - RESERVE) + 1, 0, 0, 1),
+        (4 * (1000 - RESERVE), 0, 0, 1),
+        (4 * (1000 - RESERVE) + 1, 0, 1, 0),
+        (4 * (800 - RESERVE), 1, 0, 1),
+    ],
+)
+def test_descriptors_are_shared_out_to_processes_and_rounded_up(peak, recordings, faults, notes):
+    found = check_before_start({}, peak, recordings=recordings, processes=4, room=Room(1000, PORTS))
+    assert [len(each) for each in found] == [faults, notes]
+
+
+def test_a_fault_of_several_processes_says_so():
+    (fault,), _ = check_before_start({}, 5001, processes=2, room=Room(1024, PORTS))
+    assert str(fault) == (
+        "load: 5,001 simulations at once over 2 processes take some 2,565 file descriptors each; one may open 1,024: "
+        "run `ulimit -n 3207` before, or set LimitNOFILE=3207 for the service"
+    )
+
+
+def test_ports_are_the_machines_however_many_processes_there_are():
+    faults, _ = check_before_start({"a": 101}, 101, processes=64, room=Room(None, range(5000, 5100)))
+    assert len(faults) == 1
+
+
 @given(st.integers(0, 10**9))
 def test_where_nothing_is_known_nothing_is_forbidden(peak):
     assert check_before_start({"a": peak}, peak, room=Room(None, None)) == ([], [])

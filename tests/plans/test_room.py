@@ -4,7 +4,7 @@ import pytest
 
 from coval_load.engine import before_start
 from coval_load.engine.before_start import Room
-from coval_load.plans.room import check_room
+from coval_load.plans.room import check_room, peak_of
 
 BIG = {"concurrency": 900, "simulations": 9000}
 """With the reserve 964 descriptors."""
@@ -12,9 +12,9 @@ BIG = {"concurrency": 900, "simulations": 9000}
 
 @pytest.fixture
 def room(load, monkeypatch):
-    def room(descriptors, **given):
+    def room(descriptors, processes=1, **given):
         monkeypatch.setattr(before_start, "Room", lambda: Room(descriptors, None))
-        return check_room(load(**given))
+        return check_room(load(**given), processes)
 
     return room
 
@@ -67,3 +67,34 @@ def test_an_agents_limit_bounds_what_is_taken(room):
 def test_recordings_are_files_too(room, audio, needed):
     assert room(needed, load=BIG, record={"audio": audio})[0] == []
     assert len(room(needed - 1, load=BIG, record={"audio": audio})[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("audio", "needed"),
+    [("none", 364), ("all", 664), ({"sample": 5}, 369), ({"sample": 500}, 664), ({"slowest": 5}, 669)],
+)
+def test_several_processes_share_simulations_and_their_recordings(room, audio, needed):
+    assert room(needed, 3, load=BIG, record={"audio": audio})[0] == []
+    (fault,), _ = room(needed - 1, 3, load=BIG, record={"audio": audio})
+    assert fault.message.startswith(
+        f"900 simulations at once over 3 processes take some {needed} file descriptors each"
+    )
+
+
+def test_nothing_is_said_of_other_machines(room):
+    assert room(70, None, load=BIG) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "peak"),
+    [
+        ({"load": BIG}, 900),
+        ({"load": BIG, "limits": {"per_agent": 10}}, 10),
+        ({"load": {"rate": 5, "duration": 60, "concurrency": 70}}, 70),
+        ({"scenarios": [{"name": "a", "load": BIG}, {"name": "b", "start": "1h", "load": BIG}]}, 1800),
+        ({"agents": ["voice.json", "chat.json"], "load": BIG, "limits": {"per_agent": 30}}, 60),
+        ({"agents": ["voice.json", "chat.json"], "load": {"concurrency": 4, "duration": 60}}, 4),
+    ],
+)
+def test_the_peak_is_that_of_all_scenarios_within_the_agents_limits(load, given, peak):
+    assert peak_of(load(**given)) == peak
