@@ -11,6 +11,7 @@ HEAVY = {
     *("trio", "attrs", "attr", "cattrs", "numpy", "scipy", "samplerate", "av", "orjson", "yaml", "httpx", "httptools"),
     *("websockets", "trio_websocket", "hdrh", "psutil", "rich", "bokeh", "jinja2", "starlette", "hypercorn", "pyarrow"),
     *("opentelemetry", "trustme", "ssl", "asyncio", "email", "importlib.metadata", "tempfile", "subprocess", "logging"),
+    *("distributed", "dask", "msgpack", "cloudpickle"),
 }
 ASKING = (
     "import sys\nfrom coval_load.cli.entry import main\nsys.argv = ['coval-load', {!r}]\n"
