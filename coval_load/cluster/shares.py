@@ -57,13 +57,25 @@ class Shares:
         self._gaps += leaves_gap
         self._keep_missing(turns)
 
+    def misses(self) -> bool:
+        """Whether the next simulation of what may be missed, as an open load, falls to a gap; asked once for each.
+
+        Of n workers and m gaps that happens m times in n + m, evenly.
+        """
+        if not self._gaps:
+            return False
+        self._missing += self._gaps
+        falls = self._missing >= self._turns
+        if falls:
+            self._missing -= self._turns
+        return falls
+
     def choose(self, *, may_miss: bool = False) -> str | None:
         """Who gets the next simulation, which it has from now on; of several with as few, who was at it first.
 
-        None: nobody is there. Or, where it `may_miss`, as in an open load, it falls to a gap: of n workers and m gaps
-        that happens m times in n + m, evenly.
+        None: nobody is there, or, where it `may_miss`, it falls to a gap (see `misses`).
         """
-        if not self._running or (may_miss and self._falls_to_gap()):
+        if (may_miss and self.misses()) or not self._running:
             return None
         while self._least not in self._levels:
             self._least += 1
@@ -80,13 +92,6 @@ class Shares:
     @property
     def _turns(self) -> int:
         return len(self._running) + self._gaps
-
-    def _falls_to_gap(self) -> bool:
-        self._missing += self._gaps
-        falls = self._missing >= self._turns
-        if falls:
-            self._missing -= self._turns
-        return falls
 
     def _keep_missing(self, turns_before: int) -> None:
         if turns_before:

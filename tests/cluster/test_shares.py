@@ -185,3 +185,14 @@ def test_none_is_left_out_while_simulations_come_and_go(workers, random):
             shares.ended(open_now.pop(random.randrange(len(open_now))))
     assert len(chosen) == workers
     assert max(shares.running.values()) <= 3
+
+
+@given(st.integers(0, 10), st.integers(0, 10))
+def test_what_is_missed_can_be_asked_before_a_worker_is_chosen(workers, gaps):
+    asked, chosen = shares_of(workers, gaps), shares_of(workers, gaps)
+    for _ in range(50):
+        missed = asked.misses()
+        assert missed == ((chosen.choose(may_miss=True) is None) and bool(gaps))
+        if not missed:
+            asked.choose()
+    assert asked.running == chosen.running
