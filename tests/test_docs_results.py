@@ -22,7 +22,8 @@ from coval_load.engine.results import Results
 from coval_load.engine.run_folder import create
 from coval_load.engine.timeline import merge_interval
 from coval_load.engine.trend_series import Series
-from coval_load.engine.verdict import Evidence, verdict
+from coval_load.engine.verdict import Evidence, verdict, verdict_over
+from coval_load.engine.worker_health import WorkerHealth
 from coval_load.report.summary_text import summary_text
 
 DOCS = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
@@ -212,9 +213,15 @@ def test_every_exit_code_is_explained(code):
 def test_every_figure_of_the_verdict_is_told_and_explained():
     generator = schema("summary")["$defs"]["generator"]
     judged = verdict(Evidence())
-    assert set(generator["properties"]) == set(generator["required"]) == set(judged)
+    over = verdict_over(Evidence(), [WorkerHealth(name="worker-1", host="a", generator=judged)], False)
+    assert set(generator["required"]) == set(judged)
+    assert set(generator["properties"]) == set(over)
+    jsonschema.validate(over, schema("summary")["$defs"]["generator"] | {"$defs": schema("summary")["$defs"]})
     metrics_page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text()
     section = metrics_page.split("\n## The verdict on the generator\n")[1]
     last_cells = [line.split("|")[-2] for line in section.splitlines() if line.startswith("| ")]
     told = re.findall(r"`(\w+)`", "".join(last_cells))
-    assert set(told) >= set(judged) - {"verdict", "reasons"}
+    assert set(told) >= set(over) - {"verdict", "reasons"}
+    (row,), shape = over["workers"], schema("summary")["$defs"]["worker"]
+    assert set(row) == set(shape["properties"]) == set(shape["required"])
+    assert all(f"`{field}`" in section for field in row)

@@ -1,11 +1,15 @@
 """What the verdict on the generator is judged by."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from coval_load.engine.lapses import Lapses
 from coval_load.engine.vitals import Vitals
+
+Level: TypeAlias = Literal["degraded", "invalid"]
+Finding: TypeAlias = tuple[Level, str]
+"""Something that speaks against a run, and how much: what was found, what was expected, what to do."""
 
 
 @attrs.frozen

@@ -26,7 +26,13 @@ class ErrorKind(enum.StrEnum):
     UPGRADE_REFUSED = "upgrade_refused"
     AUTHENTICATION_FAILED = "authentication_failed"
     SETUP_FAILED = "setup_failed"
+    WORKER_LOST = "worker_lost"
+    """The process that ran the simulation was lost: ours, as `INTERNAL` is, and never the agent's."""
     INTERNAL = "internal"
+
+
+NOT_THE_AGENTS = frozenset({ErrorKind.WORKER_LOST, ErrorKind.INTERNAL})
+"""What only `coval-load`, or a machine that it ran on, can bring about."""
 
 
 class Stage(enum.StrEnum):

@@ -12,8 +12,9 @@ from coval_load.engine.labels import Labels, Selector
 from coval_load.engine.lapses import Lapses
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome
 from coval_load.engine.tally import Account, Tally
-from coval_load.engine.verdict import verdict
+from coval_load.engine.verdict import verdict, verdict_over
 from coval_load.engine.vitals import Vitals
+from coval_load.engine.worker_health import WorkerHealth, joined_notes, lost_notes
 
 _KEPT_OF_EACH = frozenset({metrics.RESPONSE_LATENCY})
 """What is measured of each agent and of each scenario, beside their simulations and errors."""
@@ -52,6 +53,10 @@ class Results:
     """Records each `send_lateness` in seconds: called a thousand times a second, so it is one function call deep."""
     latest_failures: dict[str, Failure] = attrs.field(factory=dict, init=False)
     """The latest failure of each kind, its message not masked."""
+    workers: list[WorkerHealth] = attrs.field(factory=list, init=False)
+    """Every process of a run over several, the coordinator included, as they fare by now; empty in a run of one."""
+    takes_over: bool = attrs.field(default=False, init=False)
+    """Whether the others take the share of a worker that is lost."""
     changes: list[dict[str, Any]] = attrs.field(factory=list, init=False)
     """What was changed of the load while the run went on: `at` (seconds), `scenario`, `before`, `concurrency`."""
     _examples: dict[str, str] = attrs.field(factory=dict, init=False)
@@ -77,6 +82,14 @@ class Results:
         """What `selector` is called where people may read it."""
         return str(self.clean(str(selector)))
 
+    def tally_of_agent(self, name: str) -> Tally:
+        """What is measured of the agent with this name, which may have its secrets masked."""
+        return _of(self.agents, name, self.clean)
+
+    def tally_of_scenario(self, name: str) -> Tally:
+        """What is measured of the scenario with this name, which may have its secrets masked."""
+        return _of(self.scenarios, name, self.clean)
+
     def account(self, labels: Labels) -> Account:
         """Where a simulation with `labels` adds what it measures."""
         known = self._by_labels.get(labels)
@@ -91,7 +104,7 @@ class Results:
         account = self._accounts.get(told)
         if account is None:
             selected = (tally for selector, tally in self.selections.items() if selector.selects(labels))
-            each = (_of(self.agents, labels.agent), _of(self.scenarios, labels.scenario))
+            each = (self.tally_of_agent(labels.agent), self.tally_of_scenario(labels.scenario))
             account = self._accounts[told] = Account((self.whole, *each, *selected))
         return account
 
@@ -169,6 +182,14 @@ class Results:
             internal_errors=self.whole.errors.get(ErrorKind.INTERNAL, 0),
         )
 
+    def judged(self) -> dict[str, Any]:
+        """`generator` of the summary: whether the run can be trusted by now, and why not."""
+        if not self.workers:
+            return verdict(self.evidence())
+        # Why one was lost may be the words of an exception.
+        workers = [attrs.evolve(one, lost=self.clean(one.lost)) if one.lost else one for one in self.workers]
+        return verdict_over(self.evidence(), workers, self.takes_over)
+
     def summary(self) -> dict[str, Any]:
         """`summary.json` (see `docs/results.md` and `report/schemas/summary.schema.json`)."""
         whole = self.whole.summary()
@@ -183,27 +204,27 @@ class Results:
             "selections": {self.name_of(selector): tally.summary() for selector, tally in self.selections.items()},
             "checks": self.checks.summary(),
             "thresholds": [],
-            "generator": verdict(self.evidence()),
+            "generator": self.judged(),
             "changes": list(self.changes),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *joined_notes(self.workers)],
         }
 
     def merge(self, summary: Mapping[str, Any]) -> None:
         """Add what another process measured, given as its `summary()`.
 
-        Selections that are not asked for here are left out. Error handling: ValueError where a histogram has
-        another range than ours.
+        Selections that are not asked for here are left out; of workers those that were lost are noted. Error handling:
+        ValueError where a histogram has another range than ours.
         """
         self.whole.merge(summary)
         for tallies, entries in ((self.agents, summary["agents"]), (self.scenarios, summary["scenarios"])):
             for name, entry in entries.items():
-                _of(tallies, name).merge(_as_tally(entry))
+                _of(tallies, name, self.clean).merge(_as_tally(entry))
         known = {self.name_of(selector): tally for selector, tally in self.selections.items()}
         for name, entry in summary["selections"].items():
             if name in known:
                 known[name].merge(entry)
         self._examples = dict(summary["error_examples"]) | self._examples
-        for sentence in summary["notes"]:
+        for sentence in (*summary["notes"], *lost_notes(summary["generator"].get("workers", ()))):
             self.note(sentence)
         self.changes = sorted([*summary.get("changes", []), *self.changes], key=lambda change: float(change["at"]))
         self.checks.merge(summary.get("checks", []))
@@ -211,11 +232,15 @@ class Results:
         self.lapses.merge(summary["generator"])
 
 
-def _of(tallies: dict[str, Tally], name: str) -> Tally:
-    tally = tallies.get(name)
-    if tally is None:  # `setdefault` would make one, with histograms of thousands of buckets, at each call
-        tally = tallies[name] = Tally(_KEPT_OF_EACH)
-    return tally
+def _of(tallies: dict[str, Tally], name: str, clean: Callable[[Any], Any]) -> Tally:
+    if name in tallies:
+        return tallies[name]
+    # What another process tells of, and what an earlier one left, has names with secrets masked.
+    masked = clean(name)
+    for known, tally in tallies.items():
+        if clean(known) == masked:
+            return tally
+    return tallies.setdefault(name, Tally(_KEPT_OF_EACH))
 
 
 def _of_each(entry: Mapping[str, Any]) -> dict[str, Any]:

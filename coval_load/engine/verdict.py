@@ -1,12 +1,15 @@
 """Whether a run can be trusted: the generator is judged as hard as the agent."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from coval_load.engine.evidence import Evidence
+import attrs
+
+from coval_load.engine.evidence import Evidence, Finding, Level
 from coval_load.engine.vitals import Used, Vitals
+from coval_load.engine.worker_health import WorkerHealth, clock_time, late_findings, lost_findings, worst_vitals
 
-__all__ = ["Evidence", "Vitals", "verdict"]
+__all__ = ["Evidence", "Vitals", "verdict", "verdict_over"]
 
 SEND_LATENESS_INVALID_S = 0.1
 """Five frames late: an agent hears gaps in the caller's speech and ends its turn for it."""
@@ -47,13 +50,19 @@ WATCHED_AT_LEAST_S = 1.0
 SAMPLES_AT_LEAST = 20
 """A 99th percentile of fewer is one hiccup at the start."""
 
-Level = Literal["degraded", "invalid"]
-Finding = tuple[Level, str]
 _Borders = tuple[tuple[Level, float], ...]
 
 _FRAMES_LATE: _Borders = (("invalid", SEND_LATENESS_INVALID_S), ("degraded", SEND_LATENESS_DEGRADED_S))
 _WAKE_UPS_LATE: _Borders = (("invalid", LOOP_LAG_INVALID_S), ("degraded", LOOP_LAG_DEGRADED_S))
 _STARTS_LATE: _Borders = (("invalid", START_LATENESS_INVALID_S), ("degraded", START_LATENESS_DEGRADED_S))
+
+_FAULTS = "expected no simulation to fail by a fault of coval-load or of this machine"
+_ROWS_LOST = "expected no line of simulations.jsonl to be lost"
+_SKIPPED = f"expected at most {FRAMES_SKIPPED_INVALID:.0%} of frames to be skipped"
+_LAGGED = "the generator lagged for"
+_NEVER_BEGAN = "simulations that were due never began"
+_OF_ALL = (_FAULTS, _ROWS_LOST, _SKIPPED, _LAGGED)
+"""Where these are told of all processes together, they are not told of each again."""
 
 _FEWER = "lower the concurrency or use more machines"
 _ROOM = "free the machine, or pin the generator to another core with taskset"
@@ -62,7 +71,30 @@ _RAISE_LIMIT = "raise the CPU limit"
 
 def verdict(evidence: Evidence) -> dict[str, Any]:
     """`generator` in `summary.json`: `valid`, `degraded` or `invalid`, why, and the numbers it rests on."""
-    findings = list(_findings(evidence))
+    return _judged(_findings(evidence), evidence)
+
+
+def verdict_over(own: Evidence, workers: Sequence[WorkerHealth], takes_over: bool) -> dict[str, Any]:
+    """The same of a run over several processes, each of them named that did not keep pace or was lost.
+
+    `own` is the evidence of all of them merged, `workers` are all, the coordinator included. `takes_over` says
+    whether the others took the share of one that was lost. `workers` in what is returned has a row for each. There are
+    never more reasons than three processes can have and some, however many there are.
+    """
+    whole = attrs.evolve(own, vitals=worst_vitals(workers) or own.vitals)
+    of_all = [*_lost(whole), *_lagged(whole)]
+    told = [topic for topic in _OF_ALL if any(topic in reason for _, reason in of_all)]
+    findings = [
+        *of_all,
+        *lost_findings(workers, takes_over),
+        *late_findings(workers, (*told, _NEVER_BEGAN)),
+        *_not_started(whole),
+    ]
+    return {**_judged(dict.fromkeys(findings), whole), "workers": [worker.row() for worker in workers]}
+
+
+def _judged(found: Iterable[Finding], evidence: Evidence) -> dict[str, Any]:
+    findings = list(found)
     invalid = [reason for level, reason in findings if level == "invalid"]
     degraded = [reason for level, reason in findings if level == "degraded"]
     return {
@@ -87,20 +119,17 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
     if evidence.internal_errors:
         yield (
             "invalid",
-            "expected no simulation to fail by a fault of coval-load or of this machine, got "
-            f"{evidence.internal_errors}; look at the errors of kind internal",
+            f"{_FAULTS}, got {evidence.internal_errors}; look at the errors of kind internal",
         )
     if evidence.rows_lost:
         yield (
             "invalid",
-            f"expected no line of simulations.jsonl to be lost, got {evidence.rows_lost}; "
-            "check that the disk has room and keeps up",
+            f"{_ROWS_LOST}, got {evidence.rows_lost}; check that the disk has room and keeps up",
         )
     if evidence.frames_skipped > FRAMES_SKIPPED_INVALID * evidence.frames_sent:
         yield (
             "invalid",
-            f"expected at most {FRAMES_SKIPPED_INVALID:.0%} of frames to be skipped, got "
-            f"{evidence.frames_skipped} beside {evidence.frames_sent} sent; {_advice(evidence.vitals)}",
+            f"{_SKIPPED}, got {evidence.frames_skipped} beside {evidence.frames_sent} sent; {_advice(evidence.vitals)}",
         )
 
 
@@ -138,15 +167,10 @@ def _lagged(evidence: Evidence) -> Iterator[Finding]:
     begins, ends = lapses.longest
     yield (
         "degraded",
-        f"the generator lagged for {lapses.total_s:.0f} s in all, longest from {_clock(begins)} to {_clock(ends)} of "
+        f"{_LAGGED} {lapses.total_s:.0f} s in all, longest from {clock_time(begins)} to {clock_time(ends)} of "
         f"the run, expected less than {LAGGED_DEGRADED_S:g} s; leave out what was measured then: "
         f"{_advice(evidence.vitals)}",
     )
-
-
-def _clock(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _short_of_cpu(vitals: Vitals) -> Iterator[Finding]:
@@ -190,7 +214,7 @@ def _not_started(evidence: Evidence) -> Iterator[Finding]:
     if missing > NOT_STARTED_DEGRADED * evidence.offered:
         yield (
             "degraded",
-            f"{missing:,} of {evidence.offered:,} simulations that were due never began ({evidence.dropped:,} dropped, "
+            f"{missing:,} of {evidence.offered:,} {_NEVER_BEGAN} ({evidence.dropped:,} dropped, "
             f"{evidence.never_started:,} still waiting at the end): the cap on concurrency or the agent's limit held "
             "them back, so the load was less than the plan says; raise load.concurrency or limits.per_agent",
         )

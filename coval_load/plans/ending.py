@@ -17,6 +17,7 @@ from coval_load.engine.trend_series import Series
 from coval_load.plans.plan import Plan
 
 EXIT_OK, EXIT_NONE_COMPLETED, EXIT_UNTRUSTED, EXIT_THRESHOLD, EXIT_INTERRUPTED = 0, 3, 98, 99, 130
+EXIT_WORKERS_LOST = 97
 
 LONG_ENOUGH_S = 60.0
 """Below this no trend can be told from chance, and the second that loading statistics takes is not worth it."""
@@ -26,6 +27,8 @@ def exit_code_of(summary: Mapping[str, Any], interrupted: bool, *, accept_invali
     """What a run exits with, given its `summary.json`; see "Exit codes" of `docs/results.md`."""
     if interrupted:
         return EXIT_INTERRUPTED
+    if any(row["lost"] is not None for row in summary["generator"].get("workers", ())) and not accept_invalid:
+        return EXIT_WORKERS_LOST
     if summary["generator"]["verdict"] == "invalid" and not accept_invalid:
         return EXIT_UNTRUSTED
     if not all(row["passed"] for row in summary["thresholds"]):

@@ -35,6 +35,8 @@ def test_the_worst_is_one_of_them_and_none_ranks_higher(failures):
         (ErrorKind.SIMULATION_TIMEOUT, ErrorKind.AGENT_NOT_READING),
         (ErrorKind.CONNECTION_CLOSED, ErrorKind.SIMULATION_TIMEOUT),
         (ErrorKind.AUTHENTICATION_FAILED, ErrorKind.INTERNAL),
+        (ErrorKind.SETUP_FAILED, ErrorKind.WORKER_LOST),
+        (ErrorKind.WORKER_LOST, ErrorKind.INTERNAL),
     ],
 )
 def test_the_cause_is_told_rather_than_its_consequence(consequence, cause):
@@ -47,7 +49,7 @@ def test_the_kinds_are_those_that_users_script_against():
         *("setup_failed", "dns_failed", "connection_refused", "connect_timeout", "tls_failed"),
         *("authentication_failed", "upgrade_refused", "handshake_timeout", "handshake_invalid", "no_response"),
         *("invalid_message", "agent_error", "rate_limited", "connection_closed", "agent_not_reading"),
-        *("simulation_timeout", "internal"),
+        *("simulation_timeout", "worker_lost", "internal"),
     }
 
 

@@ -38,22 +38,26 @@ def test_rows_that_were_lost_are_not_to_be_trusted():
     assert exit_code_of(results.summary(), False) == 98
 
 
-INTERRUPTED, UNTRUSTED, CROSSED, NONE_COMPLETED, WELL = 130, 98, 99, 3, 0
+INTERRUPTED, LOST, UNTRUSTED, CROSSED, NONE_COMPLETED, WELL = 130, 97, 98, 99, 3, 0
 
 
 @pytest.mark.parametrize("accepts", [False, True])
 @pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("workers", [None, [None, None], [None, "its process was killed by SIGKILL"], [""]])
 @pytest.mark.parametrize("invalid", [False, True])
 @pytest.mark.parametrize("crossed", [False, True])
 @pytest.mark.parametrize("completed", [0, 5])
-def test_of_several_reasons_the_first_holds(interrupted, invalid, crossed, completed, accepts):
+def test_of_several_reasons_the_first_holds(interrupted, workers, invalid, crossed, completed, accepts):
     summary = {
         "generator": {"verdict": "invalid" if invalid else "degraded"},
         "thresholds": [{"passed": True}, {"passed": not crossed}],
         "counts": {"completed": completed},
     }
+    if workers is not None:
+        summary["generator"]["workers"] = [{"lost": lost} for lost in workers]
     reasons = [
         (INTERRUPTED, interrupted),
+        (LOST, not accepts and any(lost is not None for lost in workers or ())),
         (UNTRUSTED, invalid and not accepts),
         (CROSSED, crossed),
         (NONE_COMPLETED, not completed),

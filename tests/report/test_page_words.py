@@ -19,6 +19,7 @@ def summary(**more):
         (None, "warn", "did not end"),
         (0, "warn", "not every conversation did"),
         (3, "bad", "No simulation completed"),
+        (97, "bad", "worker was lost"),
         (98, "bad", "generator was the bottleneck"),
         (99, "bad", "threshold was crossed"),
         (130, "warn", "interrupted"),

@@ -215,7 +215,7 @@ def test_blocks_are_a_column_for_each_value_as_far_as_they_fit(values):
         assert [letter == " " for letter in line] == [value is None for value in values]
 
 
-@pytest.mark.parametrize(("code", "why"), [(99, "a threshold was crossed"), (3, "no simulation completed")])
+@pytest.mark.parametrize(("code", "why"), [(99, "a threshold was crossed"), (97, "a worker was lost"), (3, "no simulation completed")])
 def test_the_exit_code_is_explained(code, why):
     assert printed(run={"exit_code": code}).endswith(f"\n\nexit code {code}: {why}\n")
     assert "exit code" not in printed(run={"exit_code": 0}) + printed(run={"exit_code": None})

@@ -12,7 +12,6 @@ from coval_load.engine.pulse import Pulse
 from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
 from coval_load.engine.thresholds import DRIFT, Threshold, judge
-from coval_load.engine.verdict import verdict
 from coval_load.report.course import Course, CoursePoint, columns_of
 from coval_load.report.sparse_histogram import SparseHistogram, together
 from coval_load.report.visible import visible_json
@@ -73,7 +72,7 @@ class Snapshot:
             "recent": _percentiles(together(self.recent)),
             "recent_s": RECENT_S,
             "thresholds": visible_json(list(self.thresholds)),
-            "generator": dict(self.generator),
+            "generator": visible_json(dict(self.generator)),
             "scenarios": visible_json(list(self.scenarios)),
             "changes": visible_json(list(self.changes)),
             "notes": visible_json(list(self.notes)),
@@ -156,7 +155,7 @@ class Snapshots:
             recent=tuple(histogram for _, histogram in self._recent),
             points=tuple(self._course.points),
             thresholds=[self._judged(one) for one in self.thresholds if one.aggregate != DRIFT],
-            generator=verdict(results.evidence()),
+            generator={name: value for name, value in results.judged().items() if name != "workers"},
             scenarios=self._scenarios(),
             changes=list(results.changes),
             notes=[str(results.clean(note)) for note in results.notes],

@@ -6,7 +6,7 @@ from typing import Literal
 import attrs
 
 from coval_load.engine import metrics
-from coval_load.engine.outcome import ErrorKind
+from coval_load.engine.outcome import NOT_THE_AGENTS, ErrorKind
 from coval_load.engine.verdict import CPU_SHARE_DEGRADED
 from coval_load.report.diagnosis.course import Interval
 from coval_load.report.diagnosis.words import share
@@ -85,6 +85,8 @@ class Blame:
 
     def of_error(self, kind: str, from_s: float | None, until_s: float | None) -> str | None:
         """What is to be said of errors of a kind; None where the generator was not watched."""
+        if kind in NOT_THE_AGENTS:
+            return "errors of this kind are the generator's own: it was not the agent"
         found = self.strain(from_s, until_s)
         if found is None:
             return None
@@ -99,6 +101,8 @@ class Blame:
 
     def whose_error(self, kind: str, from_s: float | None, until_s: float | None) -> Whose:
         """Who is to look at errors of a kind."""
+        if kind in NOT_THE_AGENTS:
+            return "generator"
         found = self.strain(from_s, until_s)
         if found is None:
             return "unknown"

@@ -7,11 +7,11 @@ import attrs
 
 from coval_load.engine import metrics
 from coval_load.engine.labels import NAMES
-from coval_load.engine.outcome import ErrorKind
+from coval_load.engine.outcome import NOT_THE_AGENTS, ErrorKind
 from coval_load.report.diagnosis.blame import Blame
 from coval_load.report.diagnosis.census import CHECKS, Census
 from coval_load.report.diagnosis.concentration import concentration
-from coval_load.report.diagnosis.finding import Finding, Severity
+from coval_load.report.diagnosis.finding import About, Finding, Severity
 from coval_load.report.diagnosis.load import load_sentence
 from coval_load.report.diagnosis.onset import find_onset
 from coval_load.report.diagnosis.place import place_sentence
@@ -29,6 +29,17 @@ DIED_AT_LEAST = 5
 CHECKS_TOLD = 3
 
 _SAID = "most often said: "
+_NOT_THE_AGENTS = {
+    ErrorKind.INTERNAL: (
+        "failed by a fault of coval-load",
+        "a fault of coval-load or of this machine, not of the agent: the run is not to be trusted",
+    ),
+    ErrorKind.WORKER_LOST: (
+        "were lost with their worker",
+        "the process that ran them was lost, which was not the agent: how they would have gone is not known",
+    ),
+}
+"""What is said of kinds of error that are our own, in the title and below it."""
 
 CONFIGURATION = frozenset(
     {
@@ -76,8 +87,8 @@ def _of_check(row: Mapping[str, Any]) -> str:
 
 def _finding(census: Census, run: Mapping[str, Any], kind: str, blame: Blame) -> Finding:
     failed, settled = census.whole.failed[kind], census.whole.settled
-    if kind == ErrorKind.INTERNAL:
-        return _internal(census, failed, settled)
+    if kind in _NOT_THE_AGENTS:
+        return _ours(census, kind, failed, settled)
     alike = not census.outcomes[metrics.COMPLETED] and failed >= ALIKE * settled and settled > 1
     if alike and kind in CONFIGURATION:
         return _configuration(census, run, kind, failed, settled)
@@ -121,14 +132,11 @@ def _said(words: str) -> str | None:
     return f"{_SAID}{message(words)}" if words else None
 
 
-def _internal(census: Census, failed: int, settled: int) -> Finding:
-    kind = str(ErrorKind.INTERNAL)
+def _ours(census: Census, kind: str, failed: int, settled: int) -> Finding:
     said = _said(census.kinds[kind].messages.most_common(1)[0][0])
-    sentences = (
-        "a fault of coval-load or of this machine, not of the agent: the run is not to be trusted",
-        *([said] if said else []),
-    )
-    title = f"internal: {failed:,} of {settled:,} conversations failed by a fault of coval-load"
+    title, meaning = _NOT_THE_AGENTS[ErrorKind(kind)]
+    sentences = (meaning, *([said] if said else []))
+    title = f"{kind}: {failed:,} of {settled:,} conversations {title}"
     return Finding("generator", "bad", title, sentences, kind=kind, simulations=_examples(census, kind, {}))
 
 
@@ -160,8 +168,9 @@ def _died(census: Census, blame: Blame) -> Iterator[Finding]:
         f"{before:,} had completed before",
     ]
     blamed = blame.of_error(kinds[0][0], from_s, None)
+    about: About = "generator" if kinds[0][0] in NOT_THE_AGENTS else "agent"
     yield Finding(
-        "agent",
+        about,
         "bad",
         f"from {clock(from_s)} on no conversation was completed any more",
         (*sentences, *([blamed] if blamed else [])),

@@ -3,29 +3,49 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from coval_load.engine.worker_health import COORDINATOR, LOST_WITH
 from coval_load.report.diagnosis.course import Interval
-from coval_load.report.diagnosis.finding import Finding
-from coval_load.report.diagnosis.reading import mapping, message, seconds, text
+from coval_load.report.diagnosis.finding import Finding, Severity
+from coval_load.report.diagnosis.reading import mapping, message, rows, seconds, text
 from coval_load.report.diagnosis.words import between, share
-from coval_load.report.units import clock
+from coval_load.report.units import clock, many
 
 TOLD_ELSEWHERE = ("that were due never began", "by a fault of coval-load")
 """Reasons of the verdict that the plan's and the errors' own findings tell."""
 
 
 def generator_findings(summary: Mapping[str, Any], course: Sequence[Interval]) -> Iterator[Finding]:
-    """The verdict's reasons; nothing where the run is valid."""
+    """The verdict's reasons, those about workers that were lost by themselves; nothing where the run is valid."""
     generator = mapping(summary.get("generator"))
     verdict, given = text(generator.get("verdict")), generator.get("reasons")
-    reasons = [message(reason) for reason in (given if isinstance(given, list) else [])]
+    reasons = [reason for reason in (given if isinstance(given, list) else []) if isinstance(reason, str)]
     reasons = [reason for reason in reasons if not any(part in reason for part in TOLD_ELSEWHERE)]
-    if verdict not in ("invalid", "degraded") or not reasons:
+    if verdict not in ("invalid", "degraded"):
         return
-    span = _lagged(generator) or _behind(course)
+    severity: Severity = "bad" if verdict == "invalid" else "warning"
     can = "the run can't be trusted" if verdict == "invalid" else "trust the run with care"
-    yield Finding(
+    lost = [reason for reason in reasons if any(part in reason for part in LOST_WITH)]
+    if lost:
+        yield _lost(generator, lost, severity, can)
+    if late := [message(reason) for reason in reasons if reason not in lost]:
+        yield _late(generator, course, late, severity, can)
+
+
+def _lost(generator: Mapping[str, Any], reasons: Sequence[str], severity: Severity, can: str) -> Finding:
+    workers = [row for row in rows(generator.get("workers")) if row.get("name") != COORDINATOR]
+    lost = [row for row in workers if row.get("lost") is not None]
+    times = [at_s for row in lost if (at_s := seconds(row.get("lost_at_s"))) is not None]
+    title = f"{len(lost):,} of {many(len(workers), 'worker')} {'was' if len(lost) == 1 else 'were'} lost: {can}"
+    return Finding("generator", severity, title, tuple(map(message, reasons)), from_s=min(times, default=None))
+
+
+def _late(
+    generator: Mapping[str, Any], course: Sequence[Interval], reasons: Sequence[str], severity: Severity, can: str
+) -> Finding:
+    span = _lagged(generator) or _behind(course)
+    return Finding(
         "generator",
-        "bad" if verdict == "invalid" else "warning",
+        severity,
         f"the load generator fell behind: {can}",
         (*reasons, *([_when(course, span)] if span else [])),
         from_s=span[0] if span else None,

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from coval_load.engine.run_folder import read_rows, write_atomically
 from coval_load.report.contents import Contents, gather
 from coval_load.report.diagnosis import Census, Diagnosis, diagnose
-from coval_load.report.page import tables, words
+from coval_load.report.page import tables, words, workers
 from coval_load.report.page.assembling import bokeh, data, policy, read, render, script
 from coval_load.report.units import clock
 from coval_load.report.visible import visible
@@ -73,6 +73,7 @@ def report_html(contents: Contents, diagnosis: Diagnosis) -> str:
         "charts": charts,
         "words": words,
         "tables": tables,
+        "workers": workers,
         "clock": clock,
         "fragment": _fragment,
         "plan": json.dumps(contents.run.get("plan"), indent=2, ensure_ascii=False),

@@ -19,6 +19,7 @@ _EXITED = {
     1: ("bad", "A fault of coval-load", "exit code 1: coval-load itself failed"),
     2: ("bad", "The run could not begin", "exit code 2: the plan, the agent or the command line is wrong"),
     3: ("bad", "No simulation completed", "exit code 3: not one conversation came to its end"),
+    97: ("bad", "A worker was lost", "exit code 97: a process of the run was lost, and its conversations with it"),
     98: ("bad", "The generator was the bottleneck", "exit code 98: what went wrong need not have been the agent"),
     99: ("bad", "A threshold was crossed", "exit code 99: the agent did not keep to what the plan asks for"),
     130: ("warn", "The run was interrupted", "exit code 130: somebody stopped it before it was over"),
@@ -83,7 +84,8 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str
     if metrics.LOOP_LAG in measured:
         yield f"it woke {duration(measured[metrics.LOOP_LAG]['p99'])} late (p99)"
     if found.get("cpu_share") is not None:
-        yield f"CPU at {found['cpu_share']:.0%} of one core"
+        most = "at most " if found.get("workers") else ""
+        yield f"CPU at {most}{found['cpu_share']:.0%} of one core"
 
 
 def counts(summary: Mapping[str, Any]) -> list[Count]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from coval_load.engine import metrics
+from coval_load.engine.worker_health import COORDINATOR
 from coval_load.report.paint import Paint
 from coval_load.report.summary_parts.text import cut_off, wrapped
 from coval_load.report.units import duration, many
@@ -19,6 +20,7 @@ _EXIT_CODES = {
     1: "a fault of coval-load itself",
     2: "the plan, the agent or the command line is wrong",
     3: "no simulation completed",
+    97: "a worker was lost",
     98: "the run can't be trusted",
     99: "a threshold was crossed",
     130: "the run was interrupted",
@@ -35,10 +37,26 @@ def generator(summary: Mapping[str, Any], paint: Paint) -> Iterator[str]:
     first, *others = wrapped(verdict + _pace(found, measured), indent="", hanging="  ")
     yield paint(verdict, colour) + first.removeprefix(verdict)
     yield from others
+    if told := workers(found):
+        yield f"  workers: {told}"
     if found.get("dropped") or found.get("never_started"):
         yield f"  {found['started']:,} of the {many(found['offered'], 'simulation')} due were started"
     for reason in found["reasons"]:
         yield from wrapped(reason, indent="  ")
+
+
+def workers(found: Mapping[str, Any]) -> str:
+    """`4 on 2 hosts, clocks within 0.4 ms`, given `generator` of the summary; empty for a run of one process."""
+    rows = [row for row in found.get("workers") or () if row["name"] != COORDINATOR]
+    if not rows:
+        return ""
+    lost = sum(row["lost"] is not None for row in rows)
+    errors_s = [row["clock_error_s"] for row in rows if row["clock_error_s"] is not None]
+    return (
+        f"{len(rows):,} on {many(len({row['host'] for row in rows}), 'host')}"
+        + (f", {lost:,} of them lost" if lost else "")
+        + (f", clocks within {duration(max(errors_s))}" if errors_s else "")
+    )
 
 
 def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
@@ -49,7 +67,8 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     elif lag:
         said.append(f"the generator woke {duration(lag['p99'])} late (p99)")
     if found.get("cpu_share") is not None:
-        said.append(f"CPU at {found['cpu_share']:.0%}")
+        most = "at most " if found.get("workers") else ""
+        said.append(f"CPU at {most}{found['cpu_share']:.0%}")
     return ": " + ", ".join(said) if said else ""
 
 

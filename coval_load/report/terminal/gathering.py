@@ -12,7 +12,6 @@ from coval_load.engine.pulse import FELT, Pulse, Pulses
 from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
 from coval_load.engine.thresholds import COUNT, DRIFT, Judged, Threshold, judge
-from coval_load.engine.verdict import verdict
 from coval_load.report.sparse_histogram import SparseHistogram
 from coval_load.report.summary_parts.thresholds import came
 from coval_load.report.terminal.history import LATELY_S, Course, Sliding
@@ -157,7 +156,7 @@ class Gathering:
         )
 
     async def _generator(self, pulse: Pulse | None) -> GeneratorNow:
-        judged = verdict(self.subject.results.evidence())
+        judged = self.subject.results.judged()
         await trio.lowlevel.checkpoint()
         late_run, lag_run = self._of_run(metrics.SEND_LATENESS), self._of_run(metrics.LOOP_LAG)
         await trio.lowlevel.checkpoint()
