@@ -147,7 +147,7 @@ class _Bridge:
         if threads[0].is_alive():
             self._say(END, self.inbox)
         for thread in threads:
-            thread.join(_SAY_WITHIN_S)
+            thread.join(END_WITHIN_S)
         return self._why()
 
     def _start(self, carrying: Callable[[], None]) -> threading.Thread:

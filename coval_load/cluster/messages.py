@@ -168,7 +168,10 @@ def decode_from_worker(data: bytes) -> list[FromWorker]:
 
 
 def _encode(messages: Iterable[Any], kinds: Sequence[type]) -> bytes:
-    packed: bytes = msgpack.packb([[kinds.index(type(one)), *_values(one)] for one in messages])
+    packed: bytes = msgpack.packb(
+        [[kinds.index(type(one)), *_values(one)] for one in messages],
+        unicode_errors="surrogatepass",  # what agents say is in examples and faults
+    )
     return packed
 
 
@@ -178,7 +181,7 @@ def _values(message: Any) -> list[Any]:
 
 def _decode(data: bytes, kinds: Sequence[type]) -> list[Any]:
     try:
-        pieces = msgpack.unpackb(data, strict_map_key=False)
+        pieces = msgpack.unpackb(data, strict_map_key=False, unicode_errors="surrogatepass")
         return [kinds[_index(kind)](*values) for kind, *values in pieces]
     except (msgpack.UnpackException, ValueError, TypeError, LookupError) as error:
         raise ValueError(

@@ -22,12 +22,15 @@ class FaultLog:
 
     def add(self, error: BaseException, where: str) -> None:
         """Keep `error` and what caused it; `where` says which simulation it was. Never raises."""
+        self.add_text(f"{where}\n{''.join(traceback.format_exception(error))}")
+
+    def add_text(self, text: str) -> None:
+        """Keep a fault that is told of in `text`. Never raises."""
         self.count += 1
         if self.count > _MOST:
             return
-        text = "".join(traceback.format_exception(error))
         try:
             with self.path.open("a", encoding="utf-8", errors="replace") as file:
-                file.write(f"{where}\n{self.clean(text)}\n")
+                file.write(f"{self.clean(text)}\n")
         except OSError:
             return  # the disk is full, or no descriptor is left: the row still says that it was `internal`

@@ -25,6 +25,18 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _UNWRITABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
 
 
+def as_json(row: dict[str, Any], clean: Callable[[Any], Any]) -> bytes | None:
+    """A row without its secrets, as far as JSON has words for it; None where it can't be cleaned of them."""
+    try:
+        return dump_json(clean(row))
+    except _UNWRITABLE:
+        pass
+    try:  # secrets are looked for in text; what `plain` makes into text must be seen by `clean` too
+        return dump_json(clean(plain(row)))
+    except _UNWRITABLE:
+        return None
+
+
 @attrs.define
 class Recorder:
     """The open file of rows. Made by `open_recorder`; a thread of its own writes what `write` hands over.
@@ -51,19 +63,9 @@ class Recorder:
         A row that JSON has no words for is written as far as it has (see `dump_json`). One that there is
         no room for, or that can't be cleaned of secrets, is lost: `on_lost(1)`.
         """
-        line = self._line(row)
-        if line is None or not self._queue(line):
+        line = as_json(row, self._clean)
+        if line is None or not self._queue(line + b"\n"):
             self._on_lost(1)
-
-    def _line(self, row: dict[str, Any]) -> bytes | None:
-        try:
-            return dump_json(self._clean(row)) + b"\n"
-        except _UNWRITABLE:
-            pass
-        try:  # secrets are looked for in text; what `plain` makes into text must be seen by `clean` too
-            return dump_json(self._clean(plain(row))) + b"\n"
-        except _UNWRITABLE:
-            return None
 
     def _queue(self, line: bytes) -> bool:
         with self._wake:

@@ -94,7 +94,7 @@ class RunFolder:
             "run_id": run_id,
             "plan": dict(plan),
             "source": dict(source or {}),
-            "versions": _versions(),
+            "versions": versions(),
             "machine": _machine(),
             "started": iso_utc(self.started_utc),
             "monotonic_start": monotonic_start,
@@ -261,14 +261,15 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def _versions() -> dict[str, str]:
-    versions = {"coval_load": __version__, "python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """What this process runs on, by name."""
+    found = {"coval_load": __version__, "python": platform.python_version()}
     for package in _VERSIONS_OF:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return versions
+    return found
 
 
 def _machine() -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""How the workers of a run fare, as one figure for each: that of the busiest, second by second."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import trio
+
+from coval_load.cluster.member import Member
+from coval_load.engine.results import Results
+from coval_load.engine.vitals import Used
+
+EVERY_S = 1.0
+_SECONDS = ("cpu_s", "cpu_wait_s", "throttled_s", "gc_s")
+
+
+@attrs.define(eq=False)
+class CrewVitals:
+    """Keeps `results.vitals` up to date: CPU of the busiest process each second, memory of all, and the worst of each
+    limit. `own` are the coordinator's.
+    """
+
+    members: Mapping[str, Member]
+    results: Results
+    own: Results
+    _before: dict[str, Mapping[str, Any]] = attrs.field(factory=dict, init=False)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await trio.sleep(EVERY_S)
+                self.look()
+        finally:
+            self.look()
+
+    def look(self) -> None:
+        """Take in what was reported since the last look."""
+        reports = {name: member.report["vitals"] for name, member in self.members.items() if member.report}
+        self.results.roll()
+        self.own.roll()
+        vitals = self.results.vitals
+        grown = [found for name, now in reports.items() if (found := self._grown(name, now)) is not None]
+        self._before = reports
+        passed_s = max((one["watched_s"] for one in grown), default=0.0)
+        vitals.watched_s += passed_s
+        for name in _SECONDS:
+            shares = [one[name] / one["watched_s"] for one in grown if one[name] is not None]
+            if shares:
+                setattr(vitals, name, (getattr(vitals, name) or 0.0) + max(shares) * passed_s)
+        self._note_limits(list(reports.values()))
+
+    def _grown(self, name: str, now: Mapping[str, Any]) -> dict[str, float | None] | None:
+        before = self._before.get(name, dict.fromkeys(("watched_s", *_SECONDS), 0.0))
+        watched_s = now["watched_s"] - before["watched_s"]
+        if watched_s <= 0:
+            return None
+        seconds = {one: None if now[one] is None else now[one] - (before[one] or 0.0) for one in _SECONDS}
+        return {"watched_s": watched_s, **seconds}
+
+    def _note_limits(self, reports: list[Mapping[str, Any]]) -> None:
+        vitals, own = self.results.vitals, self.own.vitals
+        busiest = (one["busiest_cpu_share"] for one in reports)
+        vitals.busiest_cpu_share = max(vitals.busiest_cpu_share, *busiest, 0.0)
+        for name in ("rss_bytes", "max_rss_bytes"):
+            known = [one[name] for one in (*reports, attrs.asdict(own, recurse=False)) if one[name] is not None]
+            setattr(vitals, name, sum(known) if known else None)
+        vitals.descriptors = vitals.descriptors.or_worse(own.descriptors.most, own.descriptors.limit)
+        for one in reports:
+            vitals.descriptors = vitals.descriptors.or_worse(*one["descriptors"])
+            vitals.ports = vitals.ports.or_worse(*one["ports"])
+
+
+def told(vitals: Any) -> dict[str, Any]:
+    """A worker's vitals as its reports have them."""
+    plain = attrs.asdict(vitals, recurse=False)
+    return {name: [value.most, value.limit] if isinstance(value, Used) else value for name, value in plain.items()}
