@@ -71,7 +71,7 @@ class Identity:
 
     def blank_row(self, worker: int = 0) -> dict[str, Any]:
         """What `Simulation.row` gives of one of which nothing else is known."""
-        nothing = {"recording": None, "close_code": None, "metrics": {}, "transcript": [], "events": []}
+        nothing: dict[str, Any] = {"recording": None, "close_code": None, "metrics": {}, "transcript": [], "events": []}
         return {**self.row(), "worker": worker, **nothing}
 
 

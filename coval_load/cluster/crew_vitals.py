@@ -12,6 +12,7 @@ from coval_load.engine.vitals import Used
 
 EVERY_S = 1.0
 _SECONDS = ("cpu_s", "cpu_wait_s", "throttled_s", "gc_s")
+_NOTHING: Mapping[str, Any] = dict.fromkeys(("watched_s", *_SECONDS), 0.0)
 
 
 @attrs.define(eq=False)
@@ -40,23 +41,16 @@ class CrewVitals:
         self.results.roll()
         self.own.roll()
         vitals = self.results.vitals
-        grown = [found for name, now in reports.items() if (found := self._grown(name, now)) is not None]
+        looks = [(self._before.get(name, _NOTHING), now) for name, now in reports.items()]
+        grown = [(before, now) for before, now in looks if now["watched_s"] > before["watched_s"]]
         self._before = reports
-        passed_s = max((one["watched_s"] for one in grown), default=0.0)
+        passed_s = max((now["watched_s"] - before["watched_s"] for before, now in grown), default=0.0)
         vitals.watched_s += passed_s
         for name in _SECONDS:
-            shares = [one[name] / one["watched_s"] for one in grown if one[name] is not None]
+            shares = [_share(before, now, name) for before, now in grown if now[name] is not None]
             if shares:
                 setattr(vitals, name, (getattr(vitals, name) or 0.0) + max(shares) * passed_s)
         self._note_limits(list(reports.values()))
-
-    def _grown(self, name: str, now: Mapping[str, Any]) -> dict[str, float | None] | None:
-        before = self._before.get(name, dict.fromkeys(("watched_s", *_SECONDS), 0.0))
-        watched_s = now["watched_s"] - before["watched_s"]
-        if watched_s <= 0:
-            return None
-        seconds = {one: None if now[one] is None else now[one] - (before[one] or 0.0) for one in _SECONDS}
-        return {"watched_s": watched_s, **seconds}
 
     def _note_limits(self, reports: list[Mapping[str, Any]]) -> None:
         vitals, own = self.results.vitals, self.own.vitals
@@ -69,6 +63,12 @@ class CrewVitals:
         for one in reports:
             vitals.descriptors = vitals.descriptors.or_worse(*one["descriptors"])
             vitals.ports = vitals.ports.or_worse(*one["ports"])
+
+
+def _share(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> float:
+    grown: float = now[name] - (before[name] or 0.0)
+    watched: float = now["watched_s"] - before["watched_s"]
+    return grown / watched
 
 
 def told(vitals: Any) -> dict[str, Any]:

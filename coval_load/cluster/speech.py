@@ -72,6 +72,6 @@ class Speech:
         """Messages until the other side closes its pipe. Raises ValueError for what is none."""
         frames = Frames()
         while data := await self.incoming.receive_some(_RECEIVE_BYTES):
-            for piece in frames.feed(data):
+            for piece in frames.feed(bytes(data)):
                 for message in decode_to_worker(piece):
                     yield message

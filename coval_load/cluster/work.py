@@ -77,9 +77,8 @@ class Work:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Ready to start simulations within the block; all are ended when it is left by an exception."""
-        with RecordingsThere(
-            self._send_sound, self.speech.said, weighed_audio(self.ensemble.plan) is not None
-        ) as sounds:
+        is_weighed = weighed_audio(self.ensemble.plan) is not None
+        with RecordingsThere(self._send_sound, self.speech.said, is_weighed) as sounds:
             self._recordings = sounds
             async with (
                 open_loop(
@@ -159,9 +158,9 @@ class Work:
 
     def _least_of(self, row: dict[str, Any]) -> dict[str, Any]:
         """What is left of a row that can't be cleaned of secrets: how it ended, and no word of the agent's."""
-        told = {"transcript": [], "events": [], "metrics": {}, "recording": None, "worker": self.setting.number}
         error = row["error"] and {**row["error"], "message": "what it said can't be shown"}
-        return {**row, **told, "error": error}
+        nothing: dict[str, Any] = {"transcript": [], "events": [], "metrics": {}, "recording": None}
+        return {**row, **nothing, "worker": self.setting.number, "error": error}
 
     # What was measured
 

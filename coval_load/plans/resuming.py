@@ -126,11 +126,12 @@ def _is(value: Any, kind: type) -> bool:
 def check_same(folder: Path, run: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """Raises Faulty where `plan`, masked, is not the one that the run in `folder` began with.
 
-    Its name may be another one, as may that of its file: the run keeps the name it has.
+    Its name may be another one, as may that of its file: the run keeps the name it has. What is done about lost
+    workers may change: the run goes on with other ones.
     """
     before = orjson.loads(orjson.dumps(run["plan"]))
     now = orjson.loads(orjson.dumps(plan))
-    changed = sorted(key for key in {*before, *now} - {"name"} if before.get(key) != now.get(key))
+    changed = sorted(key for key in {*before, *now} - {"name", "workers"} if before.get(key) != now.get(key))
     if changed:
         raise _unusable(folder, f"the plan has changed since: {', '.join(changed)}; undo that, or start a new run")
 
