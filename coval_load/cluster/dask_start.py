@@ -24,6 +24,8 @@ _SILENT = logging.CRITICAL + 1
 _LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application", "bokeh")
 _LOCAL = {
     "distributed.worker.profile.enabled": False,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
     "distributed.scheduler.worker-ttl": "15 s",
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
@@ -73,6 +75,7 @@ async def _open_local(where: Local) -> AsyncIterator[Any]:
             security=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             memory_limit=0,
             silence_logs=_SILENT,
         )

@@ -1,0 +1,153 @@
+"""The post over Dask, with schedulers, Dask workers and workers that are real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+
+from coval_load.cluster.dask_post import open_dask_post
+from coval_load.cluster.post import Arrived, Broken, Expected, Gone
+from coval_load.cluster.where import Local, Remote
+
+HERE = Path(__file__).parent
+ECHO = (sys.executable, str(HERE / "echo_worker.py"))
+
+
+class Reader:
+    """What a post tells, looked at one thing at a time."""
+
+    def __init__(self, post):
+        self.post = post
+        self.pids = {}
+        self.expected = {}
+        self.others = []
+
+    async def next(self):
+        news = await self.post.receive()
+        match news:
+            case Expected(worker, host):
+                assert worker not in self.expected
+                self.expected[worker] = host
+            case Arrived(worker, data) if data.startswith(b"pid "):
+                self.pids[worker] = int(data.split()[1])
+        return news
+
+    async def until(self, is_it):
+        with trio.fail_after(30):
+            while not is_it(news := await self.next()):
+                pass
+        return news
+
+    async def up(self, count):
+        with trio.fail_after(30):
+            while len(self.pids) < count:
+                await self.next()
+
+    async def gone(self, worker):
+        return await self.until(lambda news: isinstance(news, Gone) and news.worker == worker)
+
+    async def answers(self, worker, count):
+        found = []
+        while len(found) < count:
+            news = await self.until(lambda news: isinstance(news, Arrived) and news.worker == worker)
+            found.append(news.data)
+        return found
+
+
+def ours():
+    """Processes that this one has started, and theirs; without the one that Python keeps to itself."""
+    found = psutil.Process().children(recursive=True)
+    return {one.pid for one in found if not any("resource_tracker" in word for word in one.cmdline())}
+
+
+async def ended(pids):
+    """Real processes, which take real time."""
+    with trio.fail_after(15):
+        while any(is_there(pid) for pid in pids):
+            await trio.sleep(0.02)
+
+
+def is_there(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_workers_of_this_machine(capfd):
+    before = ours()
+    async with open_dask_post(Local(2), ECHO) as post:
+        reader = Reader(post)
+        await reader.up(2)
+        assert reader.expected == {"worker-1": "127.0.0.1", "worker-2": "127.0.0.1"}
+        sent = [b"%d" % number for number in range(100)]
+        for piece in sent:
+            post.send("worker-1", piece)
+        assert await reader.answers("worker-1", 100) == sent
+        large = os.urandom(9_000_000)
+        post.send("worker-1", large)
+        post.send("worker-1", b"after it")
+        assert await reader.answers("worker-1", 2) == [large, b"after it"]
+
+        post.send("worker-2", b"exit 3")
+        assert await reader.gone("worker-2") == Gone("worker-2", "its process ended with exit code 3", is_dead=True)
+        post.send("worker-2", b"to nobody")
+
+        dask_worker = psutil.Process(reader.pids["worker-1"]).ppid()
+        os.kill(dask_worker, signal.SIGKILL)
+        gone = await reader.gone("worker-1")
+        assert not gone.is_dead
+        assert "is gone" in gone.why
+        await ended([reader.pids["worker-1"]])
+        await reader.up(3)  # Dask has started another one
+        post.send("worker-3", b"stop")
+        post.kill("worker-3")
+        gone = await reader.gone("worker-3")
+        assert gone == Gone("worker-3", "it was killed, as the coordinator asked for", is_dead=True)
+    await ended(ours() - before)
+    assert capfd.readouterr() == ("", "")
+
+
+@asynccontextmanager
+async def coordinator():
+    """Its process leads a group, as one that a shell has started."""
+    command = [sys.executable, str(HERE / "echo_coordinator.py")]
+    process = await trio.lowlevel.open_process(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        with trio.fail_after(60):
+            pids = [int(pid) for pid in (await process.stdout.receive_some()).split()]
+        yield process, pids
+    finally:
+        with trio.CancelScope(shield=True):
+            process.kill()
+            await process.wait()
+            await process.stdout.aclose()
+            await process.stderr.aclose()
+
+
+async def test_an_interrupt_is_the_coordinators_alone():
+    async with coordinator() as (process, pids):
+        os.killpg(process.pid, signal.SIGINT)
+        with trio.fail_after(30):
+            assert await process.stdout.receive_some() == b"well\n"
+            assert await process.stderr.receive_some() == b""
+            assert await process.wait() == 0
+        await ended(pids)
+
+
+async def test_nothing_outlives_a_coordinator_that_is_killed():
+    async with coordinator() as (process, pids):
+        assert len(pids) >= 4
+        process.kill()
+        with trio.fail_after(20):
+            await process.wait()
+        await ended(pids)
