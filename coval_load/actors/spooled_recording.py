@@ -204,6 +204,10 @@ class SpooledRecording:
         """Write the recording to `path`; done when it is there."""
         return self._writer.submit(self._mix)
 
+    def then(self, call: Callable[[], None]) -> Future[None]:
+        """After `keep`: have the writer run `call` once the recording is at `path`, or can't be."""
+        return self._writer.submit(call)
+
     def discard(self) -> None:
         """Forget it: it was never kept."""
         self._closed = True

@@ -56,6 +56,12 @@ class Keeping:
         return write
 
 
+def weighed_audio(plan: Plan) -> Selection | None:
+    """By what it is decided which recordings are kept, once their simulations are over; None: all that are opened."""
+    audio = plan.recording.audio
+    return audio if isinstance(audio, Selection) and drawn_beforehand(plan) is None else None
+
+
 @contextmanager
 def open_keeping(
     plan: Plan, folder: RunFolder, results: Results, clean: Callable[[Any], Any], *, is_resumed: bool = False
@@ -64,11 +70,9 @@ def open_keeping(
 
     `is_resumed`: what is kept there was kept by an earlier process, and goes on being weighed against what comes.
     """
-    audio, transcripts = plan.recording.audio, plan.recording.transcripts
-    keeper = conversations = None
-    if isinstance(audio, Selection) and drawn_beforehand(plan) is None:
-        keeper = Keeper(audio, plan.seed)
-    recordings = Recordings(folder, keeper)
+    transcripts, weighed = plan.recording.transcripts, weighed_audio(plan)
+    conversations = None
+    recordings = Recordings(folder, None if weighed is None else Keeper(weighed, plan.seed))
     if isinstance(transcripts, Selection):
         conversations = Conversations(folder.path / "conversations", Keeper(transcripts, plan.seed), clean)
     if is_resumed:
