@@ -133,18 +133,20 @@ class Work:
     async def _one(self, start: say.Start, scope: trio.CancelScope) -> None:
         scenario, cast = self.ensemble.plan.scenarios[start.scenario], self._loop.casts[start.scenario]
         due = self._floor.origin + start.due_s
+
+        def ticket() -> Ticket:
+            return Ticket(start.number, scenario.name, cast.labels(start.number).agent, cast(start.number), due)
+
+        has_begun = False
         with scope:
             if not start.at_once:
                 await trio.sleep_until(due)
                 if isinstance(scenario.shape, OpenShape):
                     self.results.record(metrics.START_LATENESS, trio.current_time() - due)
-        actor, agent = cast(start.number), cast.labels(start.number).agent
-        ticket = Ticket(start.number, scenario.name, agent, actor, due)
-        if scope.cancelled_caught:
-            self._floor.never_started(ticket)
-            return
-        with scope:
-            await self._floor.settle(ticket, waited=start.waited)
+            has_begun = True
+            await self._floor.settle(ticket(), waited=start.waited)
+        if not has_begun:
+            self._floor.never_started(ticket())
 
     def _ended(self, row: dict[str, Any]) -> None:
         scenario, number = self._places[row["scenario"]], row["number"]
