@@ -11,6 +11,7 @@ from coval_load.cluster.parcel import unpack
 from coval_load.engine import metrics
 from coval_load.engine.outcome import ErrorKind, Failure, Stage
 from coval_load.engine.results import Results
+from coval_load.engine.shapes.interface import OpenShape
 from coval_load.engine.thresholds import prepare
 from coval_load.plans.casting import identify
 from coval_load.plans.rehearsal import Ensemble
@@ -69,6 +70,9 @@ class Book:
 
     def part(self, scenario, number):
         return self.model.part(identify(self.run_id, self.ensemble.troupes[scenario], number))
+
+    def is_open(self, scenario):
+        return isinstance(self.ensemble.troupes[scenario].scenario.shape, OpenShape)
 
     def make_results(self):
         results = Results()

@@ -184,11 +184,13 @@ class SimulatedCluster:
         """Its process is killed: its connections close at once, and Dask says so."""
         self.seats[worker].worker.die("its process was killed by SIGKILL")
 
-    def hang(self, worker: str, *, heeds_lease: bool = True) -> None:
-        """It is silent, and its connections stay until it is killed; or its lease runs out, where it heeds that."""
+    def hang(self, worker: str) -> None:
+        """It stands still, as if stopped: silent, with its connections open, until it is killed or thaws."""
         self.seats[worker].worker.is_hung = True
-        if not heeds_lease:
-            self.seats[worker].worker.lease_s = math.inf
+
+    def thaw(self, worker: str) -> None:
+        """It goes on, with all it had not heard; or ends, where its lease has run out."""
+        self.seats[worker].worker.thaw()
 
     def stall(self, worker: str, seconds: float) -> None:
         """What is sent from now on, either way, arrives when so much time has gone by: a short loss of the network."""

@@ -14,6 +14,7 @@ from coval_load.engine.run_folder import versions
 from coval_load.engine.verdict import verdict
 
 MEASURED_EVERY_S = 1.0
+LEASE_LOOKED_AT_EVERY_S = 1.0
 
 
 @attrs.frozen
@@ -32,14 +33,13 @@ class OwnClock:
 
 
 def make_body(worker):
-    """What a report says: see `worker_process.py`."""
+    """What a report says: see `cluster.work`."""
     worker.results.vitals.watched_s += MEASURED_EVERY_S
     return {
         "measured": worker.additions.take(),
         "vitals": told(worker.results.vitals),
         "verdict": verdict(worker.results.evidence()),
         "stages": {"conversation": len(worker.open)} if worker.open else {},
-        "running": len(worker.open),
         "waiting": None,
     }
 
@@ -48,8 +48,8 @@ def make_body(worker):
 class _Conversation:
     part: object
     due_at: float
-    wanted_at: float
-    """When it was to begin: later than due where it had to wait, or follows another one."""
+    may_be_late: bool
+    """Whether it was waited for: its scenario is an open load, and it follows no other one."""
     began_at: float | None = None
 
 
@@ -81,6 +81,7 @@ class SimulatedWorker:
     open: dict = attrs.field(factory=dict, init=False)
     _due: dict = attrs.field(factory=dict, init=False)
     _heard_at: float = attrs.field(default=0.0, init=False)
+    _missed: list = attrs.field(factory=list, init=False)
     _unreported: defaultdict = attrs.field(factory=lambda: defaultdict(list), init=False)
 
     def boot(self):
@@ -91,11 +92,19 @@ class SimulatedWorker:
         self._say(messages.Hello(self.host, 1000, versions(), self.most_descriptors))
 
     def hear(self, data):
-        if self.is_dead or self.is_hung:
+        if self._waits(self.hear, data):
             return
         self._heard_at = self.calendar.now
         for message in messages.decode_to_worker(data):
             self._do(message)
+
+    def thaw(self):
+        """It goes on where it stood still; and ends, where that was for longer than its lease."""
+        self.is_hung = False
+        self._look_at_lease()
+        missed, self._missed = self._missed, []
+        for act in missed:
+            act()
 
     def die(self, why):
         """All its connections are closed; what it has sent is on its way."""
@@ -135,8 +144,8 @@ class SimulatedWorker:
         key = (start.scenario, start.number)
         assert key not in self.open | self._due, f"{key} was started twice"
         due_at = self.clock.when(self.origin + start.due_s)
-        wanted_at = self.calendar.now if start.at_once or start.waited else due_at
-        conversation = self._due[key] = _Conversation(self.book.part(*key), due_at, wanted_at)
+        may_be_late = self.book.is_open(start.scenario) and not start.at_once
+        conversation = self._due[key] = _Conversation(self.book.part(*key), due_at, may_be_late)
         at = self.calendar.now if start.at_once else max(due_at, self.calendar.now)
         self.calendar.at(at + self.late_s, self._begin, key, conversation)
 
@@ -161,8 +170,14 @@ class SimulatedWorker:
         self._say(messages.Bye())
         self.die("its process ended with exit code 0")
 
+    def _waits(self, act, *arguments):
+        """Whether nothing is done now: later, where it only hangs."""
+        if self.is_hung and not self.is_dead:
+            self._missed.append(functools.partial(act, *arguments))
+        return self.is_hung or self.is_dead
+
     def _get_ready(self):
-        if self.is_dead or self.is_hung:
+        if self._waits(self._get_ready):
             return
         if self.unable:
             self._say(messages.Unable(list(self.unable)))
@@ -170,21 +185,22 @@ class SimulatedWorker:
         self.results = self.book.make_results()
         self.additions = Additions(self.results)
         self._say(messages.Ready())
-        self.calendar.after(MEASURED_EVERY_S, self._report_again)
+        self._report_on_the_second()
 
     def _begin(self, key, conversation):
-        if self.is_dead or self.is_hung or self._due.pop(key, None) is not conversation:
+        if self._waits(self._begin, key, conversation) or self._due.pop(key, None) is not conversation:
             return
         conversation.began_at = self.calendar.now
         self.open[key] = conversation
         part = conversation.part
         self.truth.began(part.identity, self.name, self.calendar.now)
-        self._measure(None, metrics.START_LATENESS, [max(0.0, self.calendar.now - conversation.wanted_at)])
+        if conversation.may_be_late:
+            self._measure(None, metrics.START_LATENESS, [self.calendar.now - conversation.due_at])
         self._measure(part.identity, metrics.CONNECT_TIME, [part.connect_s])
         self.calendar.after(part.length_s, self._end, key, conversation)
 
     def _end(self, key, conversation):
-        if self.is_dead or self.is_hung or self.open.get(key) is not conversation:
+        if self._waits(self._end, key, conversation) or self.open.get(key) is not conversation:
             return
         part = conversation.part
         self._measure(part.identity, metrics.RESPONSE_LATENCY, part.latencies_s)
@@ -223,28 +239,31 @@ class SimulatedWorker:
         self.truth.recorded[metric] += values
         self._unreported[metric] += values
 
+    def _report_on_the_second(self):
+        since_s = 0.0 if self.origin is None else self._run_time(self.calendar.now)
+        self.calendar.after(MEASURED_EVERY_S - since_s % MEASURED_EVERY_S, self._report_again)
+
     def _report_again(self):
-        if not self.is_dead:
+        if not self._waits(self._report_again):
             self._report()
-            self.calendar.after(MEASURED_EVERY_S, self._report_again)
+            self._report_on_the_second()
 
     def _report(self):
-        if not self.is_hung:
-            values, self._unreported = self._unreported, defaultdict(list)
-            self._say(messages.Report(make_body(self)), functools.partial(self._reported, values))
+        values, self._unreported = self._unreported, defaultdict(list)
+        self._say(messages.Report(make_body(self)), functools.partial(self._reported, values))
 
     def _reported(self, values):
         for metric, reported in values.items():
             self.truth.reported[metric] += reported
 
     def _watch_lease(self):
-        if self.is_dead:
-            return
-        ends_at = self._heard_at + self.lease_s
-        if self.calendar.now >= ends_at:
+        if not self._waits(self._watch_lease):
+            self._look_at_lease()
+            self.calendar.after(LEASE_LOOKED_AT_EVERY_S, self._watch_lease)
+
+    def _look_at_lease(self):
+        if self.calendar.now - self._heard_at > self.lease_s:
             self.die(f"it had not heard of the coordinator for {self.lease_s:g} s")
-        else:
-            self.calendar.at(ends_at, self._watch_lease)
 
     def _say(self, message, when_there=None):
         self.say(messages.encode_from_worker([message]), when_there)
