@@ -23,6 +23,17 @@ class _Count:
     example: str | None = None
 
 
+_NOTHING = _Count()
+
+
+@attrs.define
+class SeenChecks:
+    """How far a tally was seen; see `CheckTally.look`, which keeps it up to date."""
+
+    added: int = 0
+    counts: dict[tuple[str, str], _Count] = attrs.field(factory=dict)
+
+
 @attrs.define
 class CheckTally:
     """Counts of checks by test case and name; at most `MOST` of them are kept apart.
@@ -32,6 +43,7 @@ class CheckTally:
 
     clean: Callable[[Any], Any] = _as_it_is
     _counts: dict[tuple[str, str], _Count] = attrs.field(factory=dict, init=False)
+    _added: int = attrs.field(default=0, init=False)
 
     def add(self, test_case: str, name: str, passed: bool, message: str | None) -> None:
         """Count one result; `message` says why a check failed."""
@@ -42,20 +54,32 @@ class CheckTally:
 
         `example` is the message of the first failure, null where there is none.
         """
-        rows = [
-            {
-                "test_case": self.clean(test_case),
-                "check": self.clean(name),
-                "passed": count.passed,
-                "failed": count.failed,
-                "example": count.example,
-            }
-            for (test_case, name), count in self._counts.items()
-        ]
+        rows = [self._row(key, count) for key, count in self._counts.items()]
         return sorted(rows, key=lambda row: -row["failed"])
 
+    def look(self, seen: SeenChecks) -> list[dict[str, Any]]:
+        """What was counted since `seen`, which then is as of now: rows as of `summary`, in no order.
+
+        An example stands in the first row only that has it.
+        """
+        if self._added == seen.added:
+            return []
+        seen.added = self._added
+        rows = []
+        for key, count in self._counts.items():
+            before = seen.counts.get(key, _NOTHING)
+            if count != before:
+                rows.append(self._row(key, _since(before, count)))
+                seen.counts[key] = attrs.evolve(count)
+        return rows
+
+    def _row(self, key: tuple[str, str], count: _Count) -> dict[str, Any]:
+        test_case, name = self.clean(key[0]), self.clean(key[1])
+        counts = {"passed": count.passed, "failed": count.failed, "example": count.example}
+        return {"test_case": test_case, "check": name, **counts}
+
     def merge(self, summary: Iterable[Mapping[str, Any]]) -> None:
-        """Add another `summary()`."""
+        """Add another `summary()`, or the rows of a `look`."""
         for row in summary:
             example = row["example"]
             self._add(row["test_case"], row["check"], passed=row["passed"], failed=row["failed"], example=example)
@@ -66,8 +90,14 @@ class CheckTally:
             key = (OTHERS, name)  # of a large test set, each check is told by itself all the same
             if key not in self._counts and len(self._counts) >= 2 * MOST:
                 key = (OTHERS, OTHERS)
+        self._added += 1
         count = self._counts.setdefault(key, _Count())
         count.passed += passed
         count.failed += failed
         if count.example is None and example is not None:
             count.example = str(self.clean(example))
+
+
+def _since(before: _Count, now: _Count) -> _Count:
+    example = now.example if before.example is None else None
+    return _Count(now.passed - before.passed, now.failed - before.failed, example)

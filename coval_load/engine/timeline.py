@@ -1,17 +1,17 @@
 """`timeline.jsonl`: what each interval of a run added, so that a run that is killed leaves its measurements too."""
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import attrs
 import trio
 
 from coval_load.engine import metrics
-from coval_load.engine.distribution import Distribution, Mark
+from coval_load.engine.distribution import Distribution
 from coval_load.engine.evidence import Evidence
+from coval_load.engine.ledger import Ledger, Ledgers
 from coval_load.engine.results import Results
-from coval_load.engine.tally import Tally
 from coval_load.engine.verdict import verdict
 from coval_load.engine.vitals import Vitals
 
@@ -113,69 +113,6 @@ def _sum(one: float | None, other: float | None) -> float | None:
     return one if other is None else (one or 0.0) + other
 
 
-@attrs.frozen
-class _Seen:
-    count: int
-    clamped: int
-    mark: Mark | None
-
-
-_UNSEEN = _Seen(0, 0, None)
-
-
-@attrs.define
-class _Ledger:
-    """What a tally held when it was looked at last: counts, and one mark for each metric."""
-
-    _tally: Tally
-    _scratch: Distribution
-    _counts: dict[str, int] = attrs.field(factory=dict, init=False)
-    _errors: dict[str, int] = attrs.field(factory=dict, init=False)
-    _seen: dict[str, _Seen] = attrs.field(factory=dict, init=False)
-
-    def start(self) -> None:
-        """From here on counts what is added."""
-        self._counts, self._errors = dict(self._tally.counts), dict(self._tally.errors)
-        for name, distribution in self._tally.distributions.items():
-            self._seen[name] = _Seen(distribution.count, distribution.clamped, distribution.mark())
-
-    def counted(self) -> "_Added":
-        """What was counted since the last time, at this instant; `measured` adds the metrics to it."""
-        counts, errors = dict(self._tally.counts), dict(self._tally.errors)
-        # Rows can tell of fewer than an earlier process counted: nothing is taken back of what was written then.
-        added = _Added(
-            {name: max(0, amount - self._counts.get(name, 0)) for name, amount in counts.items()},
-            {kind: more for kind, amount in errors.items() if (more := amount - self._errors.get(kind, 0)) > 0},
-        )
-        self._counts, self._errors = counts, errors
-        return added
-
-    def measured(self, added: "_Added") -> Iterable[None]:
-        """Put the metrics into `added`, with a pause after each that took its time."""
-        for name, distribution in list(self._tally.distributions.items()):
-            interval = self._interval(name, distribution)
-            if interval is None:
-                continue
-            added.counts[metrics.SAMPLES_CLAMPED] += interval.clamped
-            if interval.count:
-                yield
-                added.metrics[name] = interval.summary()
-            yield
-
-    def _interval(self, name: str, distribution: Distribution) -> Distribution | None:
-        """What is new in a distribution; between looking and marking nothing else runs, so that nothing is lost."""
-        seen = self._seen.get(name, _UNSEEN)
-        count = distribution.count
-        if (count, distribution.clamped) == (seen.count, seen.clamped):
-            return None
-        interval = distribution.since(seen.mark, self._scratch)
-        self._seen[name] = _Seen(count, distribution.clamped, distribution.mark())
-        return interval
-
-    def kept_counters(self, added: "_Added") -> dict[str, int]:
-        return {name: added.counts[name] for name in metrics.COUNTERS if self._tally.keeps_track_of(name)}
-
-
 @attrs.define
 class _Added:
     counts: dict[str, int]
@@ -188,6 +125,9 @@ class _Added:
     def of_simulations(self) -> dict[str, int]:
         return {name: self.counts[name] for name in metrics.SIMULATION_COUNTS}
 
+    def kept_counters(self, ledger: Ledger) -> dict[str, int]:
+        return {name: self.counts[name] for name in metrics.COUNTERS if ledger.tally.keeps_track_of(name)}
+
 
 @attrs.define
 class _Look:
@@ -195,7 +135,7 @@ class _Look:
 
     _results: Results
     at: float
-    _ledgers: dict[int, _Ledger] = attrs.field(factory=dict, init=False)
+    _ledgers: Ledgers = attrs.field(init=False)
     _scratch: Distribution = attrs.field(factory=Distribution, init=False)
     _vitals: Vitals = attrs.field(init=False)
     _changes: int = attrs.field(init=False)
@@ -203,8 +143,8 @@ class _Look:
     def __attrs_post_init__(self) -> None:
         self._vitals = attrs.evolve(self._results.vitals)
         self._changes = len(self._results.changes)
-        for tally in self._results.tallies():
-            self._ledger(tally).start()
+        self._ledgers = Ledgers(self._results)
+        self._ledgers.start()
 
     async def row(self, at: float, gauged: tuple[int, int]) -> dict[str, Any]:
         steps = self.steps(at, gauged)
@@ -224,14 +164,15 @@ class _Look:
         row |= self._changed()
         generator = self._generator()
         # Counts are all taken at one instant, before the loop gets its first turn.
+        ledgers = self._ledgers
         (whole,), agents, scenarios, selections = (
-            [(name, self._ledger(tally), self._ledger(tally).counted()) for name, tally in tallies]
-            for tallies in self._all()
+            [(name, ledger, _Added(*ledger.counted())) for name, ledger in named]
+            for named in ([("", ledgers.whole())], ledgers.agents(), ledgers.scenarios(), ledgers.selections())
         )
         for _, ledger, added in (whole, *agents, *scenarios, *selections):
-            yield from ledger.measured(added)
+            yield from self._measured(ledger, added)
         _, ledger, added = whole
-        counters = {name: amount for name, amount in ledger.kept_counters(added).items() if amount}
+        counters = {name: amount for name, amount in added.kept_counters(ledger).items() if amount}
         row |= {"counts": added.of_simulations(), "errors": added.errors, "counters": counters}
         row["metrics"] = added.metrics
         row["agents"] = {name: _of_each(added) for name, _, added in agents if added}
@@ -239,24 +180,21 @@ class _Look:
         row["selections"] = {name: _of_selection(ledger, added) for name, ledger, added in selections if added}
         return row | {"generator": generator}
 
+    def _measured(self, ledger: Ledger, added: _Added) -> Iterator[None]:
+        """Puts the metrics into `added`, with a pause after each that took its time."""
+        for name, new in ledger.measured():
+            added.counts[metrics.SAMPLES_CLAMPED] += new.clamped
+            if new.count:
+                self._scratch.clear()
+                self._scratch.add(new)
+                yield
+                added.metrics[name] = self._scratch.summary()
+            yield
+
     def _changed(self) -> dict[str, Any]:
         changes = self._results.changes[self._changes :]
         self._changes += len(changes)
         return {"changes": changes} if changes else {}
-
-    def _all(self) -> Iterable[list[tuple[str, Tally]]]:
-        results = self._results
-        yield [("", results.whole)]
-        yield [(results.clean(name), tally) for name, tally in results.agents.items()]
-        yield [(results.clean(name), tally) for name, tally in results.scenarios.items()]
-        yield [(results.name_of(selector), tally) for selector, tally in results.selections.items()]
-
-    def _ledger(self, tally: Tally) -> _Ledger:
-        # By identity: tallies compare by what they hold. Results never drops one, so an id stays its own.
-        known = self._ledgers.get(id(tally))
-        if known is None:
-            known = self._ledgers[id(tally)] = _Ledger(tally, self._scratch)
-        return known
 
     def _generator(self) -> dict[str, Any]:
         before, now = self._vitals, attrs.evolve(self._results.vitals)
@@ -288,11 +226,10 @@ def _of_each(added: _Added) -> dict[str, Any]:
     return {"counts": added.of_simulations(), "errors": added.errors, metrics.RESPONSE_LATENCY: latency}
 
 
-def _of_selection(ledger: _Ledger, added: _Added) -> dict[str, Any]:
-    counters = ledger.kept_counters(added)
+def _of_selection(ledger: Ledger, added: _Added) -> dict[str, Any]:
     return {
         "counts": added.of_simulations(),
         "errors": added.errors,
-        "counters": counters,
+        "counters": added.kept_counters(ledger),
         "metrics": added.metrics,
     }

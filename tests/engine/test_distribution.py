@@ -3,7 +3,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coval_load.engine.distribution import HIGHEST_US, PERCENTILES, Distribution
+from coval_load.engine.distribution import BUCKETS, HIGHEST_US, PERCENTILES, Distribution, Seen
 
 microseconds = st.one_of(
     st.integers(0, HIGHEST_US), st.integers(0, 5_000), st.sampled_from([0, 1, 2047, 2048, 2049, 4096])
@@ -97,6 +97,34 @@ def test_an_interval_that_is_put_into_a_used_one_is_as_in_a_new_one(before, afte
     assert (used.count, used.clamped) == (new.count, new.clamped)
     if after:
         assert used.summary() == new.summary()
+
+
+@given(st.lists(st.lists(st.floats(-1, 4000) | st.just(float("nan")), max_size=30), max_size=5))
+def test_what_each_look_finds_is_what_came_since_and_adds_up(intervals):
+    distribution, together, seen = Distribution(), Distribution(), Seen()
+    for values in intervals:
+        mark = distribution.mark()
+        distribution.record_many(values)
+        found, expected = distribution.look(seen), distribution.since(mark)
+        assert (found is None) == (not values)
+        assert distribution.look(seen) is None
+        if found is None:
+            continue
+        found.check()
+        alone = Distribution()
+        alone.add(found)
+        assert (alone.count, alone.clamped) == (expected.count, expected.clamped)
+        if alone.count:
+            assert alone.summary() == expected.summary()
+        together.add(found)
+    assert (together.count, together.clamped) == (distribution.count, distribution.clamped)
+    if together.count:
+        assert together.summary() == distribution.summary()
+
+
+def test_the_highest_value_falls_into_the_last_bucket():
+    (bucket,), _ = filled([HIGHEST_US / 1e6]).used()
+    assert bucket == BUCKETS - 1
 
 
 @given(st.lists(microseconds, max_size=50), st.lists(st.floats(0, 100), max_size=5))
