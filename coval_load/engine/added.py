@@ -50,7 +50,7 @@ class Additions:
         return Ledgers(self._results)
 
     def take(self) -> dict[str, Any]:
-        """A body of all that was added since the last look; some 50 us for each metric."""
+        """A body of all that was added since the last look; takes some 30 us for each metric."""
         steps = self.steps()
         while True:
             try:
