@@ -5,12 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import dask
+import distributed
 import psutil
 import pytest
 import trio
+import trustme
 
 from coval_load.cluster.dask_post import open_dask_post
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone
@@ -115,6 +119,13 @@ async def test_workers_of_this_machine(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+async def line(stream):
+    found = b""
+    while not found.endswith(b"\n"):
+        found += await stream.receive_some() or b"\n"
+    return found
+
+
 @asynccontextmanager
 async def coordinator():
     """Its process leads a group, as one that a shell has started."""
@@ -124,7 +135,7 @@ async def coordinator():
     )
     try:
         with trio.fail_after(60):
-            pids = [int(pid) for pid in (await process.stdout.receive_some()).split()]
+            pids = [int(pid) for pid in (await line(process.stdout)).split()]
         yield process, pids
     finally:
         with trio.CancelScope(shield=True):
@@ -138,7 +149,7 @@ async def test_an_interrupt_is_the_coordinators_alone():
     async with coordinator() as (process, pids):
         os.killpg(process.pid, signal.SIGINT)
         with trio.fail_after(30):
-            assert await process.stdout.receive_some() == b"well\n"
+            assert await line(process.stdout) == b"well\n"
             assert await process.stderr.receive_some() == b""
             assert await process.wait() == 0
         await ended(pids)
@@ -151,3 +162,99 @@ async def test_nothing_outlives_a_coordinator_that_is_killed():
         with trio.fail_after(20):
             await process.wait()
         await ended(pids)
+
+
+@contextmanager
+def certificates(folder):
+    """Of one authority for all, and this process told of them as a user would: in Dask's configuration."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "cert.pem")
+    files = {"ca-file": "ca.pem", "client.cert": "cert.pem", "client.key": "cert.pem"}
+    with dask.config.set({f"distributed.comm.tls.{key}": f"{folder}/{name}" for key, name in files.items()}):
+        yield [f"--tls-{what}={folder}/{name}" for what, name in [("ca-file", "ca.pem"), ("cert", "cert.pem")]]
+
+
+class Cluster:
+    """A Dask scheduler and Dask workers, as processes that somebody has started."""
+
+    def __init__(self, folder, options):
+        self.file, self.options, self.processes = folder / "scheduler.json", options, []
+        self.scheduler = self.start("dask_scheduler", "--host=127.0.0.1", "--port=0")
+
+    def start(self, module, *options):
+        command = [sys.executable, "-m", f"distributed.cli.{module}", f"--scheduler-file={self.file}", "--no-dashboard"]
+        process = subprocess.Popen([*command, *options, *self.options], stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def worker(self, threads):
+        return self.start("dask_worker", f"--nthreads={threads}", "--no-nanny", "--host=127.0.0.1")
+
+    async def address(self):
+        with trio.fail_after(30):
+            while not self.file.exists() or not (text := self.file.read_text()).endswith("}"):
+                await trio.sleep(0.02)
+        return json.loads(text)["address"]
+
+
+@contextmanager
+def cluster(folder, *options):
+    found = Cluster(folder, options)
+    try:
+        yield found
+    finally:
+        for process in found.processes:
+            process.kill()
+            process.wait()
+
+
+async def test_workers_of_a_cluster(tmp_path, capfd):
+    with certificates(tmp_path) as options, cluster(tmp_path, "--protocol=tls", *options) as dask_cluster:
+        first = dask_cluster.worker(2)
+        address = await dask_cluster.address()
+        assert address.startswith("tls://")
+        async with open_dask_post(Remote(address), ECHO) as post:
+            reader = Reader(post)
+            await reader.up(2)
+            late = dask_cluster.worker(1)
+            await reader.up(3)
+            assert set(reader.expected) == {"worker-1", "worker-2", "worker-3"}
+            post.send("worker-2", b"to the second thread")
+            assert await reader.answers("worker-2", 1) == [b"to the second thread"]
+
+            late.terminate()
+            gone = await reader.gone("worker-3")
+            await ended([reader.pids["worker-3"]])
+            post.kill("worker-1")
+            assert (await reader.gone("worker-1")).is_dead
+
+            dask_cluster.scheduler.kill()
+            broken = await reader.until(lambda news: isinstance(news, Broken))
+            assert "the Dask scheduler can't be reached" in broken.why
+        await ended([reader.pids["worker-2"], first.pid])
+        with trio.move_on_after(0):
+            pytest.fail(f"news after the end: {await post.receive()}")
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_a_cluster_is_left_as_it_was(tmp_path, capfd):
+    with cluster(tmp_path) as dask_cluster:
+        dask_cluster.worker(1)
+        address = await dask_cluster.address()
+        pids = []
+        for _ in range(2):
+            async with open_dask_post(Remote(address), ECHO) as post:
+                reader = Reader(post)
+                await reader.up(1)
+                pids += reader.pids.values()
+        await ended(pids)
+        async with open_dask_post(Remote(address), ("/no/such/program",)) as post:
+            assert "FileNotFoundError" in (await Reader(post).gone("worker-1")).why
+        with distributed.Client(address, set_as_default=False) as client:
+            queues = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.extensions["queues"].queues))
+            assert queues == []
+            assert client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)) == []
+            (names,) = client.run(lambda: [one.name for one in threading.enumerate()]).values()
+            assert not [name for name in names if name.startswith("worker-")]
+    assert capfd.readouterr() == ("", "")
