@@ -104,8 +104,11 @@ def small(command, at_once, simulations):
 
 @pytest.fixture
 async def agent(tmp_path):
-    """A chat agent's folder, with a plan for it."""
-    async with start_reference_agent(["--model-type", "chat", "--delay", "20ms"], out=tmp_path):
+    """A chat agent's folder, with a plan of one short turn for it."""
+    async with start_reference_agent(["--model-type", "chat", "--delay", "20ms"], out=tmp_path) as started:
+        plan = yaml.safe_load(started.plan_file.read_text("utf-8"))
+        plan["test_set"][0]["turns"] = [{"type": "text", "text": "hello"}]
+        started.plan_file.write_text(yaml.safe_dump(plan), "utf-8")
         yield tmp_path
 
 
