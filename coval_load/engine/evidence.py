@@ -36,6 +36,8 @@ class Evidence:
     never_started: int = 0
     rows_lost: int = 0
     internal_errors: int = 0
+    lost_with_workers: int = 0
+    """Simulations that failed with `worker_lost`."""
 
     def figures(self) -> dict[str, Any]:
         """What stands under `generator` in `summary.json` beside the verdict and its reasons."""

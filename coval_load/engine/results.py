@@ -180,6 +180,7 @@ class Results:
             never_started=counts[metrics.NEVER_STARTED],
             rows_lost=counts[metrics.ROWS_LOST],
             internal_errors=self.whole.errors.get(ErrorKind.INTERNAL, 0),
+            lost_with_workers=self.whole.errors.get(ErrorKind.WORKER_LOST, 0),
         )
 
     def judged(self) -> dict[str, Any]:

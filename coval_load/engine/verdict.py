@@ -57,6 +57,7 @@ _WAKE_UPS_LATE: _Borders = (("invalid", LOOP_LAG_INVALID_S), ("degraded", LOOP_L
 _STARTS_LATE: _Borders = (("invalid", START_LATENESS_INVALID_S), ("degraded", START_LATENESS_DEGRADED_S))
 
 _FAULTS = "expected no simulation to fail by a fault of coval-load or of this machine"
+_LOST_WITH_WORKERS = "expected no simulation to be lost with the process that ran it"
 _ROWS_LOST = "expected no line of simulations.jsonl to be lost"
 _SKIPPED = f"expected at most {FRAMES_SKIPPED_INVALID:.0%} of frames to be skipped"
 _LAGGED = "the generator lagged for"
@@ -81,7 +82,8 @@ def verdict_over(own: Evidence, workers: Sequence[WorkerHealth], takes_over: boo
     whether the others took the share of one that was lost. `workers` in what is returned has a row for each. There are
     never more reasons than three processes can have and some, however many there are.
     """
-    whole = attrs.evolve(own, vitals=worst_vitals(workers) or own.vitals)
+    # Which workers those were lost with is known here, as it is not where a run was killed or resumed.
+    whole = attrs.evolve(own, vitals=worst_vitals(workers) or own.vitals, lost_with_workers=0)
     of_all = [*_lost(whole), *_lagged(whole)]
     told = [topic for topic in _OF_ALL if any(topic in reason for _, reason in of_all)]
     findings = [
@@ -120,6 +122,11 @@ def _lost(evidence: Evidence) -> Iterator[Finding]:
         yield (
             "invalid",
             f"{_FAULTS}, got {evidence.internal_errors}; look at the errors of kind internal",
+        )
+    if evidence.lost_with_workers:
+        yield (
+            "invalid",
+            f"{_LOST_WITH_WORKERS}, got {evidence.lost_with_workers}; look at the errors of kind worker_lost",
         )
     if evidence.rows_lost:
         yield (

@@ -79,7 +79,7 @@ class WorkerHealth:
             "joined_at_s": round(self.joined_at_s, 3),
             "lost": self.lost,
             "lost_at_s": None if self.lost_at_s is None else round(self.lost_at_s, 3),
-            "clock_error_s": self.clock_error_s,
+            "clock_error_s": None if self.clock_error_s is None else round(self.clock_error_s, 6),
             **{name: self.generator.get(name) for name in _FIGURES},
         }
 
@@ -147,7 +147,7 @@ def clock_time(seconds: float) -> str:
 
 
 def _reasons(worker: WorkerHealth, told: Collection[str]) -> list[str]:
-    given = dict.fromkeys(worker.generator.get("reasons", ()))
+    given = worker.generator.get("reasons", ())
     return [reason for reason in given if not any(topic in reason for topic in told)]
 
 

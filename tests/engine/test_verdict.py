@@ -45,6 +45,7 @@ def test_a_calm_generator_is_valid():
     ("change", "expected", "reason"),
     [
         ({"internal_errors": 1}, "invalid", "this machine, got 1;"),
+        ({"lost_with_workers": 17}, "invalid", "process that ran it, got 17; look at the errors of kind worker_lost"),
         ({"rows_lost": 1}, "invalid", "simulations.jsonl to be lost, got 1"),
         ({"send_lateness_p99_s": 0.101}, "invalid", "frames left 101 ms late"),
         ({"send_lateness_p99_s": 0.1}, "degraded", "frames left 100 ms late"),

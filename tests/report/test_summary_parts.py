@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coval_load.engine import metrics
+from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.results import Results
+from coval_load.engine.verdict import verdict, verdict_over
+from coval_load.engine.vitals import Vitals
+from coval_load.engine.worker_health import COORDINATOR, WorkerHealth
 from coval_load.report.summary_parts.course import COLUMNS, blocks
 from coval_load.report.summary_parts.thresholds import figure
 from coval_load.report.summary_text import summary_text
@@ -215,10 +219,36 @@ def test_blocks_are_a_column_for_each_value_as_far_as_they_fit(values):
         assert [letter == " " for letter in line] == [value is None for value in values]
 
 
-@pytest.mark.parametrize(("code", "why"), [(99, "a threshold was crossed"), (97, "a worker was lost"), (3, "no simulation completed")])
+@pytest.mark.parametrize(
+    ("code", "why"), [(99, "a threshold was crossed"), (97, "a worker was lost"), (3, "no simulation completed")]
+)
 def test_the_exit_code_is_explained(code, why):
     assert printed(run={"exit_code": code}).endswith(f"\n\nexit code {code}: {why}\n")
     assert "exit code" not in printed(run={"exit_code": 0}) + printed(run={"exit_code": None})
+
+
+def over(*workers):
+    return {"generator": verdict_over(Evidence(vitals=Vitals(watched_s=9.0, cpu_s=3.0)), workers, False)}
+
+
+def worker(number, host, error_s=0.0004, **more):
+    told = verdict(Evidence(vitals=Vitals(watched_s=9.0, cpu_s=number)))
+    return WorkerHealth(name=f"worker-{number}", host=host, clock_error_s=error_s, generator=told, **more)
+
+
+def test_workers_are_counted_on_one_line():
+    coordinator = WorkerHealth(name=COORDINATOR, host="here", clock_error_s=9.0)
+    four = [worker(1, "a"), worker(2, "b", 0.0001), worker(3, "a", None), worker(4, "a")]
+    text = printed(**over(coordinator, *four))
+    assert "CPU at at most" not in text
+    assert ": CPU at most 44%\n  workers: 4 on 2 hosts, clocks within 0.4 ms\n" in text
+    assert "  workers: 1 on 1 host\n" in printed(**over(coordinator, worker(1, "a", None)))
+    assert "workers" not in printed()
+    gone = worker(2, "b\x1b[2J", lost="killed", lost_at_s=35.0, simulations_lost=17)
+    text = printed(**over(coordinator, worker(1, "a"), gone))
+    assert "  workers: 2 on 2 hosts, 1 of them lost, clocks within 0.4 ms\n" in text
+    assert "worker-2 on b [2J was lost at 0:00:35 (killed): 17 simulations were lost" in " ".join(text.split())
+    assert "\x1b" not in text
 
 
 def test_a_summary_of_an_earlier_release_is_printed():

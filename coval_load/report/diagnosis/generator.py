@@ -10,7 +10,7 @@ from coval_load.report.diagnosis.reading import mapping, message, rows, seconds,
 from coval_load.report.diagnosis.words import between, share
 from coval_load.report.units import clock, many
 
-TOLD_ELSEWHERE = ("that were due never began", "by a fault of coval-load")
+TOLD_ELSEWHERE = ("that were due never began", "by a fault of coval-load", "to be lost with the process that ran it")
 """Reasons of the verdict that the plan's and the errors' own findings tell."""
 
 

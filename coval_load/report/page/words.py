@@ -84,7 +84,7 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[str
     if metrics.LOOP_LAG in measured:
         yield f"it woke {duration(measured[metrics.LOOP_LAG]['p99'])} late (p99)"
     if found.get("cpu_share") is not None:
-        most = "at most " if found.get("workers") else ""
+        most = "most " if found.get("workers") else ""
         yield f"CPU at {most}{found['cpu_share']:.0%} of one core"
 
 

@@ -37,7 +37,7 @@ def worker_rows(summary: Mapping[str, Any]) -> list[WorkerRow]:
 
 
 def counted(summary: Mapping[str, Any]) -> str:
-    """`4 workers on 2 hosts, clocks within 0.4 ms`."""
+    """`4 on 2 hosts, clocks within 0.4 ms`."""
     return workers(summary["generator"])
 
 

@@ -67,7 +67,7 @@ def _pace(found: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     elif lag:
         said.append(f"the generator woke {duration(lag['p99'])} late (p99)")
     if found.get("cpu_share") is not None:
-        most = "at most " if found.get("workers") else ""
+        most = "most " if found.get("workers") else ""
         said.append(f"CPU at {most}{found['cpu_share']:.0%}")
     return ": " + ", ".join(said) if said else ""
 

@@ -17,6 +17,7 @@ from coval_load.engine.results import Results
 from coval_load.engine.runner import Runner
 from coval_load.engine.scenario import Scenario
 from coval_load.engine.shapes.constant import Constant
+from coval_load.engine.worker_health import WorkerHealth
 from coval_load.report.dashboard.access import OURS, Access, Address
 from coval_load.report.dashboard.app import Dashboard
 from coval_load.report.dashboard.serving import MOST_CONNECTIONS, listen, run_of, serve
@@ -235,6 +236,20 @@ def test_a_page_that_is_open_is_shown_the_end():
     (state,) = states
     assert (state["running"], state["folder"]) == (0, "a-folder")
     assert state["counts"]["completed"] == results.counted(metrics.COMPLETED) > 0
+
+
+def test_a_worker_that_was_lost_is_named_and_its_host_stays_text():
+    states = []
+
+    async def look(client, runner, results):
+        results.workers = [WorkerHealth(name="worker-3", host="\x1b[2Jb", lost="killed", lost_at_s=1.0)]
+        states.append(await state_of(client, lambda state: state["generator"]["reasons"]))
+
+    beside_a_run(look)
+    told = states[0]["generator"]
+    assert told["verdict"] == "invalid"
+    assert told["reasons"][0].startswith("worker-3 on ␛[2Jb was lost at 0:00:01 (killed)")
+    assert "workers" not in told  # there may be a thousand, and pages ask each second
 
 
 def test_what_tells_most_comes_first_and_twins_are_for_who_asks():

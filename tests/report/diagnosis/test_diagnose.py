@@ -192,6 +192,23 @@ def test_faults_of_our_own_are_the_generators():
     assert found.answer == f"It was the load generator: {one.title}"
 
 
+def test_what_was_lost_with_a_worker_is_the_generators():
+    lost = made.failed("worker_lost", message="its process was killed by SIGKILL")
+    rows = [made.row(number) for number in range(30)] + [
+        made.row(number, 20.0, 35.0) | lost for number in range(30, 47)
+    ]
+    found = made.looked_at(rows, LATE, made.summary())
+    one = made.finding(found, "worker_lost: 17 of 47 conversations were lost with their worker")
+    assert (one.about, one.severity, one.kind) == ("generator", "bad", "worker_lost")
+    assert "which was not the agent" in made.said(one)
+    assert [found.answer.split(":")[0], {one.about for one in found.findings if one.severity == "bad"}] == [
+        "It was the load generator",
+        {"generator"},
+    ]
+    end = made.finding(found, "no conversation was completed any more")
+    assert "the generator's own: it was not the agent" in made.said(end)
+
+
 def test_few_of_many_are_a_warning():
     rows = made.closed(made.healthy, 20, 120.0)
     rows[200] |= made.failed("agent_error")

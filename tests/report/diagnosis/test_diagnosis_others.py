@@ -3,12 +3,16 @@
 import math
 from random import Random
 
+import attrs
 import made_rows as made
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from coval_load.engine.evidence import Evidence
+from coval_load.engine.verdict import verdict, verdict_over
+from coval_load.engine.worker_health import COORDINATOR, WorkerHealth
 from coval_load.report.diagnosis import Census, diagnose
 from coval_load.report.diagnosis.change import stretch, stretches
 from coval_load.report.diagnosis.generator import TOLD_ELSEWHERE
@@ -28,7 +32,7 @@ def test_a_degraded_generator_alone():
 
 
 def test_what_the_plan_explains_is_no_reason_of_the_generator():
-    told = made.summary(offered=960, dropped=480, started=480, internal_errors=1)
+    told = made.summary(offered=960, dropped=480, started=480, internal_errors=1, lost_with_workers=1)
     assert all(any(part in reason for reason in told["generator"]["reasons"]) for part in TOLD_ELSEWHERE)
     told["counts"] |= {"offered": 960, "dropped": 480}
     told["notes"] = ["support: the limit of 8 simulations at once (what is usual for chat) held others back"]
@@ -39,6 +43,36 @@ def test_what_the_plan_explains_is_no_reason_of_the_generator():
     assert "the limit of 8" in made.said(one)
     assert not [one for one in found.findings if one.about == "generator" and one.severity != "good"]
     assert found.answer == f"The plan: {one.title}"
+
+
+def worker(number, **more):
+    return WorkerHealth(name=f"worker-{number}", host="host-b", generator=verdict(Evidence()), **more)
+
+
+@pytest.mark.parametrize(("takes_over", "severity"), [(False, "bad"), (True, "warning")])
+def test_workers_that_were_lost_are_a_finding_of_their_own(takes_over, severity):
+    late = attrs.evolve(worker(1), generator=verdict(Evidence(loop_lag_p99_s=0.08, loop_lag_samples=300)))
+    gone = worker(2, lost="killed by SIGKILL", lost_at_s=35.0, simulations_lost=2)
+    coordinator = attrs.evolve(worker(0), name=COORDINATOR)
+    told = made.summary() | {"generator": verdict_over(Evidence(), [coordinator, late, gone], takes_over)}
+    found = made.looked_at(made.closed(made.healthy, 5, 30.0), (), told)
+    one = made.finding(found, "1 of 2 workers was lost")
+    assert (one.about, one.severity, one.from_s) == ("generator", severity, 35.0)
+    assert "worker-2 on host-b was lost at 0:00:35 (killed by SIGKILL): 2 simulations" in made.said(one)
+    other = made.finding(found, "the load generator fell behind")
+    assert other.severity == severity
+    assert "worker-1 on host-b: the generator woke up 80 ms late (p99)" in made.said(other)
+    assert "was lost" not in made.said(other)
+    assert found.answer == f"It was the load generator: {one.title}"
+
+
+def test_where_only_a_worker_was_lost_nobody_fell_behind():
+    gone = worker(2, lost="killed by SIGKILL")
+    told = made.summary() | {"generator": verdict_over(Evidence(), [gone, worker(3)], False)}
+    found = made.looked_at([made.row()], (), told)
+    assert [one.title for one in found.findings if one.about == "generator"] == [
+        "1 of 2 workers was lost: the run can't be trusted"
+    ]
 
 
 def test_what_the_end_cut_off_is_told():

@@ -6,11 +6,14 @@ import trio
 from modelled_run import go_on, subject
 
 from coval_load.engine import metrics
+from coval_load.engine.evidence import Evidence
 from coval_load.engine.labels import Selector
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.pulse import Waiting
 from coval_load.engine.shapes.constant import Constant
 from coval_load.engine.thresholds import Threshold
+from coval_load.engine.verdict import verdict
+from coval_load.engine.worker_health import WorkerHealth
 from coval_load.report.terminal.gathering import THRESHOLDS_AT_MOST, Gathering
 
 
@@ -87,6 +90,17 @@ async def test_errors_the_most_frequent_first_with_their_latest_message_masked(a
     assert all(error.is_new for error in new.errors)
     assert new.generator.verdict == "invalid"
     assert "internal" in new.generator.reason
+
+
+async def test_a_worker_that_fell_behind_is_named_while_the_run_goes_on(autojump_clock):
+    late = verdict(Evidence(loop_lag_p99_s=0.3, loop_lag_samples=99))
+
+    def happens(results):
+        results.workers = [WorkerHealth(name="worker-3", host="host-b", generator=late)]
+
+    seen = await looked_at(subject(), 2, happens)
+    assert seen.generator.verdict == "invalid"
+    assert seen.generator.reason.startswith("worker-3 on host-b: the generator woke up 300 ms late")
 
 
 async def test_who_waits(autojump_clock):
