@@ -28,6 +28,8 @@ MOST_WAITING = 64 * 1024 * 1024
 """Bytes on their way, each way: a process that does not read so many is killed, one that writes more waits."""
 LARGEST_ITEM = 8 * 1024 * 1024
 """Bytes of several pieces in one item of a queue; a larger piece travels alone."""
+GATHER_S = 0.01
+"""What follows an item within this time goes as one, each way: an item takes a millisecond, whatever is in it."""
 END_WITHIN_S = 3.0
 """From the end of its standard input to the end of a process that is asked to end."""
 _PUT_WITHIN_S = 30.0
@@ -193,6 +195,7 @@ class _Bridge:
         try:
             while pieces := self.from_process.take():
                 self.outbox.put((self.worker, pieces), timeout=_PUT_WITHIN_S, callback_timeout=2 * _PUT_WITHIN_S)
+                self.was_read.wait(GATHER_S)
         except Exception as error:  # noqa: BLE001 -- Dask raises all kinds
             self._unreachable(error)
 

@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from coval_load.cluster.bridge import END, KILL, MOST_WAITING, fitting, serve
-from coval_load.cluster.dask_start import Trust
+from coval_load.cluster.bridge import END, GATHER_S, KILL, MOST_WAITING, fitting, serve
+from coval_load.cluster.dask_start import Trust, open_queue
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News
 
-GATHER_S = 0.005
-"""What is sent to a worker within this time of the last item goes as one; and so with what comes."""
 _END_WITHIN_S = 2.0
 _RELEASE_WITHIN_S = 1.0
 _ITEMS_TO_WORKER = 16
@@ -235,10 +233,7 @@ class Engines:
             inbox.close()
 
     async def _queue(self, name: str, most: int) -> Any:
-        from distributed import Queue
-
-        open_queue: Any = Queue
-        return await open_queue(f"{self._id}-{name}", client=self.client, maxsize=most)
+        return await open_queue(self.client, f"{self._id}-{name}", most)
 
     def _start(self, carrying: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guard(carrying))

@@ -1,4 +1,4 @@
-"""A coordinator of two echoing workers in a process of its own: says which processes there are, and waits for signals."""
+"""A coordinator of two echoing workers, in a process of its own: says which processes there are, awaits signals."""
 
 import signal
 import sys
@@ -8,7 +8,7 @@ import psutil
 import trio
 
 from coval_load.cluster.dask_post import open_dask_post
-from coval_load.cluster.post import Arrived, Gone
+from coval_load.cluster.post import Arrived
 from coval_load.cluster.where import Local
 
 ECHO = (sys.executable, str(Path(__file__).with_name("echo_worker.py")))

@@ -72,10 +72,14 @@ def ours():
 
 
 async def ended(pids):
-    """Real processes, which take real time."""
     with trio.fail_after(15):
-        while any(is_there(pid) for pid in pids):
-            await trio.sleep(0.02)
+        await each_moment(lambda: not any(is_there(pid) for pid in pids))
+
+
+async def each_moment(is_it):
+    """Real processes take real time, and tell nobody."""
+    while not is_it():  # noqa: ASYNC110
+        await trio.sleep(0.02)
 
 
 def is_there(pid):
@@ -193,9 +197,8 @@ class Cluster:
 
     async def address(self):
         with trio.fail_after(30):
-            while not self.file.exists() or not (text := self.file.read_text()).endswith("}"):
-                await trio.sleep(0.02)
-        return json.loads(text)["address"]
+            await each_moment(lambda: self.file.exists() and self.file.read_text().endswith("}"))
+        return json.loads(self.file.read_text())["address"]
 
 
 @contextmanager
@@ -224,7 +227,7 @@ async def test_workers_of_a_cluster(tmp_path, capfd):
             assert await reader.answers("worker-2", 1) == [b"to the second thread"]
 
             late.terminate()
-            gone = await reader.gone("worker-3")
+            await reader.gone("worker-3")
             await ended([reader.pids["worker-3"]])
             post.kill("worker-1")
             assert (await reader.gone("worker-1")).is_dead
