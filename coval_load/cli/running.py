@@ -107,7 +107,14 @@ def _carry_out(
         tell(where)
         watches = [watched(ensemble, lambda: served.web), *served.watches]
         run = partial(_way_to(where), ensemble, folder, watches=watches, earlier=earlier, source=source)
-        finished = trio.run(run)
+        try:
+            finished = trio.run(run)
+        except (Faulty, KeyboardInterrupt) as error:
+            if earlier is None:
+                folder.withdraw()
+            if isinstance(error, Faulty):
+                refuse(error)
+            raise
     return showing.tell_of(finished, folder)
 
 

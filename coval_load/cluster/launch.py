@@ -2,8 +2,8 @@
 
 import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from coval_load.engine.runner import Runner
 from coval_load.engine.settling import Floor
 from coval_load.engine.verdict import verdict
 from coval_load.engine.worker_health import COORDINATOR, WorkerHealth
+from coval_load.faults import Fault, Faulty
 from coval_load.plans.keeping import Keeping, WriteRow, open_keeping
 from coval_load.plans.launch import Finished, Watch, run_plan
 from coval_load.plans.plan import Plan
@@ -50,10 +51,15 @@ async def run_over(
 ) -> Finished:
     """As `plans.launch.run_plan`, over the workers of `where`.
 
-    Raises Faulty, and ValueError for a cluster that can't be used, before anything is dialled.
+    Raises Faulty where none of them can be used, before anything is dialled or written.
     """
-    async with open_dask_post(where) as post:
-        processes = where.workers if isinstance(where, Local) else 0
+    processes = where.workers if isinstance(where, Local) else 0
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_plain_interrupts())
+        try:
+            post = await stack.enter_async_context(open_dask_post(where))
+        except ValueError as error:
+            raise Faulty([Fault("--workers" if processes else "--cluster", str(error))]) from error
         return await run_with(post, ensemble, folder, processes, watches=watches, earlier=earlier, source=source)
 
 
@@ -67,18 +73,43 @@ async def run_with(
     earlier: "Earlier | None" = None,
     source: Mapping[str, Any] | None = None,
 ) -> Finished:
-    """The same over workers that `post` reaches, `processes` of them on this machine (0: it is not known where)."""
+    """The same over workers that `post` reaches, `processes` of them on this machine (0: it is not known where).
+
+    Raises Faulty as `run_over` does.
+    """
     run_id = earlier.run_id if earlier else uuid.uuid4().hex
     crew = Crew(post, pack(ensemble), run_id, takes_over=ensemble.plan.takes_over)
     async with trio.open_nursery() as nursery:
         await nursery.start(crew.run)
-        await crew.assemble()
-        venue = Elsewhere(crew, processes)
-        finished = await run_plan(
-            ensemble, folder, venue=venue, watches=watches, earlier=earlier, source=source, run_id=run_id
-        )
+        refused = await _refused(crew)
+        if refused is None:
+            venue = Elsewhere(crew, processes)
+            finished = await run_plan(
+                ensemble, folder, venue=venue, watches=watches, earlier=earlier, source=source, run_id=run_id
+            )
         nursery.cancel_scope.cancel()
+    if refused is not None:
+        raise refused  # out here, where no nursery makes a group of it
     return finished
+
+
+@contextmanager
+def _plain_interrupts() -> Iterator[None]:
+    """A Ctrl-C before the run has begun to heed them is one, whatever task it came to."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
+        raise
+
+
+async def _refused(crew: Crew) -> Faulty | None:
+    try:
+        await crew.assemble()
+    except Faulty as faulty:
+        return faulty
+    return None
 
 
 @attrs.define(eq=False)

@@ -130,6 +130,13 @@ class RunFolder:
             self._lock.close()
             self._lock = None
 
+    def withdraw(self) -> None:
+        """Take a new folder away again; it stays where anything was written to it."""
+        with suppress(OSError):
+            if self.run_file.exists() and not self.run_file.stat().st_size:
+                self.run_file.unlink()
+            self.path.rmdir()
+
     def resume(self, run: Mapping[str, Any], resumed_utc: datetime) -> None:
         """Go on with the run whose `run.json` is `run`; a `summary.json` of its earlier part is taken away."""
         resumed = [*run.get("resumed", ()), iso_utc(resumed_utc)]
