@@ -63,16 +63,19 @@ class Book:
     ensemble: Ensemble
     run_id: str
     model: Model
+    _open: tuple[bool, ...]
 
     @classmethod
     def read(cls, setting, model):
-        return cls(unpack(setting.plan, Path()), setting.run_id, model)
+        ensemble = unpack(setting.plan, Path())
+        are_open = tuple(isinstance(troupe.scenario.shape, OpenShape) for troupe in ensemble.troupes)
+        return cls(ensemble, setting.run_id, model, are_open)
 
     def part(self, scenario, number):
         return self.model.part(identify(self.run_id, self.ensemble.troupes[scenario], number))
 
     def is_open(self, scenario):
-        return isinstance(self.ensemble.troupes[scenario].scenario.shape, OpenShape)
+        return self._open[scenario]
 
     def make_results(self):
         results = Results()

@@ -35,7 +35,7 @@ class Calendar:
     _entered: int = attrs.field(default=0, init=False)
     _sooner: trio.Event = attrs.field(factory=trio.Event, init=False)
     spent_s: float = attrs.field(default=0.0, init=False)
-    """CPU time that all that was done took: none of the coordinator's."""
+    """Real time that all that was done took: none of the coordinator's."""
 
     @property
     def now(self) -> float:
@@ -53,10 +53,10 @@ class Calendar:
     async def run(self) -> None:
         ends_at = self.now + self.at_most_s
         while self.now <= ends_at:
-            began_s = time.thread_time()
+            began_s = time.perf_counter()
             while self._entries and self._entries[0][0] <= self.now:
                 heappop(self._entries)[2]()
-            self.spent_s += time.thread_time() - began_s
+            self.spent_s += time.perf_counter() - began_s
             self._sooner = trio.Event()
             with trio.move_on_at(self._entries[0][0] if self._entries else math.inf):
                 await self._sooner.wait()

@@ -15,6 +15,7 @@ from coval_load.engine.verdict import verdict
 
 MEASURED_EVERY_S = 1.0
 LEASE_LOOKED_AT_EVERY_S = 1.0
+VERSIONS = versions()
 
 
 @attrs.frozen
@@ -89,7 +90,7 @@ class SimulatedWorker:
             return
         self._heard_at = self.calendar.now
         self._watch_lease()
-        self._say(messages.Hello(self.host, 1000, versions(), self.most_descriptors))
+        self._say(messages.Hello(self.host, 1000, VERSIONS, self.most_descriptors))
 
     def hear(self, data):
         if self._waits(self.hear, data):
