@@ -19,7 +19,7 @@ from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News
 
 _END_WITHIN_S = 2.0
 _RELEASE_WITHIN_S = 1.0
-_ITEMS_TO_WORKER = 16
+_ITEMS_TO_WORKER = 4
 _ITEMS_TO_COORDINATOR = 256
 
 
@@ -34,6 +34,7 @@ class Engine:
     last_word: str = ""
     has_arrived: bool = False
     is_gone: bool = False
+    is_dropped: bool = False
     inbox: Any = None
     future: Any = None
     something: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -43,6 +44,12 @@ class Engine:
         pieces = fitting(self.waiting)
         self.waiting_bytes -= sum(map(len, pieces))
         return pieces
+
+    def drop(self) -> None:
+        """Dask is to forget its task, or would do it again should a worker with the same address turn up."""
+        self.is_dropped = True
+        if self.future:
+            self.future.release()
 
     def forget(self) -> None:
         """Nothing more is to be sent but, maybe, a last word."""
@@ -86,7 +93,7 @@ class Engines:
     def send(self, name: str, data: bytes) -> None:
         """See `Post.send`."""
         engine = self.engines.get(name)
-        if engine is None or engine.is_gone:
+        if engine is None or engine.is_gone or self._is_over:
             return
         engine.waiting.append(data)
         engine.waiting_bytes += len(data)
@@ -124,6 +131,7 @@ class Engines:
             self._removals += 1
             for engine in self._addresses.pop(message["worker"], []):
                 self._start(self._part(engine, f"the Dask worker at {engine.address} is gone"))
+                engine.drop()
 
     async def _look_around(self) -> None:
         while await self._look.wait():
@@ -148,7 +156,7 @@ class Engines:
 
     async def _begin(self, engine: Engine) -> None:
         engine.inbox = await self._queue(engine.name, _ITEMS_TO_WORKER)
-        if engine.is_gone:
+        if engine.is_gone or engine.is_dropped:
             return
         engine.future = self.client.submit(
             serve,
@@ -168,7 +176,7 @@ class Engines:
     async def _watch(self, engine: Engine) -> None:
         error = await engine.future.exception()
         why = f"its task failed: {type(error).__name__}: {error}" if error else f"its task is {engine.future.status}"
-        engine.future.release()  # or Dask would do it again where the result is lost
+        engine.drop()
         await self._part(engine, why)
 
     async def _part(self, engine: Engine, why: str) -> None:

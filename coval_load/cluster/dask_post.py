@@ -38,6 +38,7 @@ async def open_dask_post(where: Where, command: Sequence[str] = ()) -> AsyncIter
         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_WITHIN_S):
             post.stop()
             await post.ended.wait()
+            thread.join()  # it has nothing left to do
         post.inbox.close()
         post.news.close()
 

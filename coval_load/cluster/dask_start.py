@@ -109,7 +109,7 @@ async def _open_local(where: Local) -> AsyncIterator[Any]:
         try:
             await asyncio.wait_for(cluster, START_WITHIN_S)
             async with _closing(_dask().Client(cluster, asynchronous=True, set_as_default=False)) as client:
-                yield client
+                yield await client
         finally:
             await _end_cluster(cluster)
 
@@ -123,15 +123,15 @@ async def _open_remote(where: Remote) -> AsyncIterator[Any]:
         security=_security(where),
         timeout=CONNECT_WITHIN_S,
     )
-    try:
-        await found
-    except (OSError, ImportError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"expected a Dask scheduler at {where.address}; got {type(error).__name__}: {error}: see that it runs and "
-            "can be reached from here"
-        ) from error
-    async with _closing(found) as client:
-        yield client
+    async with _closing(found):
+        try:
+            await found
+        except (OSError, ImportError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"expected a Dask scheduler at {where.address}; got {type(error).__name__}: {error}: see that it runs and "
+                "can be reached from here"
+            ) from error
+        yield found
 
 
 def _security(where: Remote) -> Any:
@@ -150,7 +150,7 @@ def _security(where: Remote) -> Any:
 @asynccontextmanager
 async def _closing(client: Any) -> AsyncIterator[Any]:
     try:
-        yield await client
+        yield client
     finally:
         with suppress(Exception):
             await client.close(timeout=_CLOSE_WITHIN_S)

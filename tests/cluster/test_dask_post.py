@@ -1,13 +1,16 @@
 """The post over Dask, with schedulers, Dask workers and workers that are real processes."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import types
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import dask
 import distributed
@@ -16,7 +19,10 @@ import pytest
 import trio
 import trustme
 
-from coval_load.cluster.dask_post import open_dask_post
+from coval_load.cluster import dask_engines, dask_start
+from coval_load.cluster.dask_engines import Engines
+from coval_load.cluster.dask_post import CLOSE_WITHIN_S, open_dask_post
+from coval_load.cluster.dask_start import Trust
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone
 from coval_load.cluster.where import Local, Remote
 
@@ -31,7 +37,7 @@ class Reader:
         self.post = post
         self.pids = {}
         self.expected = {}
-        self.others = []
+        self.ends = {}
 
     async def next(self):
         news = await self.post.receive()
@@ -41,6 +47,9 @@ class Reader:
                 self.expected[worker] = host
             case Arrived(worker, data) if data.startswith(b"pid "):
                 self.pids[worker] = int(data.split()[1])
+            case Gone(worker):
+                assert worker not in self.ends
+                self.ends[worker] = news
         return news
 
     async def until(self, is_it):
@@ -55,7 +64,9 @@ class Reader:
                 await self.next()
 
     async def gone(self, worker):
-        return await self.until(lambda news: isinstance(news, Gone) and news.worker == worker)
+        if worker not in self.ends:
+            await self.until(lambda _: worker in self.ends)
+        return self.ends[worker]
 
     async def answers(self, worker, count):
         found = []
@@ -128,6 +139,99 @@ async def line(stream):
     while not found.endswith(b"\n"):
         found += await stream.receive_some() or b"\n"
     return found
+
+
+async def test_one_that_takes_nothing_holds_up_nobody(capfd, monkeypatch):
+    monkeypatch.setattr(dask_engines, "MOST_WAITING", 1_000_000)
+    before = ours()
+    async with open_dask_post(Local(2), ECHO) as post:
+        reader = Reader(post)
+        await reader.up(2)
+        os.kill(psutil.Process(reader.pids["worker-1"]).ppid(), signal.SIGSTOP)
+        piece = bytes(100_000)
+        for _ in range(100):
+            post.send("worker-1", piece)
+            post.send("worker-2", b"to the other one")
+            assert await reader.answers("worker-2", 1) == [b"to the other one"]
+        gone = await reader.gone("worker-1")
+        assert not gone.is_dead
+        assert "does not take what is sent to it" in gone.why
+        since = trio.current_time()
+    assert trio.current_time() - since < CLOSE_WITHIN_S
+    await ended(ours() - before)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("when", ["before it runs", "while it starts"])
+async def test_who_gives_up_while_it_starts_leaves_nothing(capfd, when):
+    before = ours()
+    with trio.move_on_after(0 if when == "before it runs" else 0.3) as scope:
+        async with open_dask_post(Local(1), ECHO):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    await ended(ours() - before)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_without_a_scheduler_it_is_said_what_to_do(monkeypatch):
+    monkeypatch.setattr(dask_start, "CONNECT_WITHIN_S", 0.3)
+    with pytest.raises(ValueError, match=r"expected a Dask scheduler at tcp://127\.0\.0\.1:1; got .*reached from here"):
+        async with open_dask_post(Remote("tcp://127.0.0.1:1"), ECHO):
+            pass
+    with pytest.raises(ValueError, match=r"expected certificates for tls://127\.0\.0\.1:1; got none: set DASK_"):
+        async with open_dask_post(Remote("tls://127.0.0.1:1"), ECHO):
+            pass
+
+
+async def test_who_gives_up_while_it_connects_does_not_wait():
+    with trio.socket.socket() as silent:
+        await silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        port = silent.getsockname()[1]
+        with trio.move_on_after(0.5) as scope:
+            async with open_dask_post(Remote(f"tcp://127.0.0.1:{port}"), ECHO):
+                pass
+        assert scope.cancelled_caught
+        assert not [thread for thread in threading.enumerate() if thread.name == "dask"]
+
+
+@pytest.mark.parametrize(
+    ("where", "address", "is_fit"),
+    [
+        (Local(1), "tcp://10.0.0.7:1", True),
+        (Remote("tcp://127.0.0.1:8786"), "tcp://127.0.0.1:1", True),
+        (Remote("tcp://127.0.0.1:8786"), "tcp://10.0.0.7:1", False),
+        (Remote("tcp://127.0.0.1:8786", allow_plaintext=True), "tcp://10.0.0.7:1", True),
+        (Remote("tls://10.0.0.1:8786"), "tls://10.0.0.7:1", True),
+        (Remote("tls://10.0.0.1:8786"), "tcp://10.0.0.7:1", False),
+    ],
+)
+def test_who_may_be_told_secrets(where, address, is_fit):
+    objection = Trust(where).objection(address)
+    assert objection is None if is_fit else f"got {address}" in objection
+
+
+class LoneClient:
+    """A `distributed.Client` of a cluster whose worker is elsewhere."""
+
+    cluster = types.SimpleNamespace(scheduler=types.SimpleNamespace(extensions={"queues": Mock()}))
+
+    def subscribe_topic(self, topic, handler):
+        self.heard = handler
+
+    async def nthreads(self):
+        return {"tcp://10.0.0.7:1": 2}
+
+
+async def test_secrets_do_not_go_to_a_worker_elsewhere():
+    told = []
+    engines = Engines(LoneClient(), Trust(Remote("tcp://127.0.0.1:8786")), ECHO, told.append)
+    with pytest.raises(ValueError, match=r"got tcp://10\.0\.0\.7:1: set up TLS"):
+        asyncio.run(engines.open())
+    engines._expect("tcp://10.0.0.8:1", 1)
+    assert told[0] == Expected("worker-1", "10.0.0.8")
+    assert isinstance(told[1], Gone)
+    assert told[1].is_dead
 
 
 @asynccontextmanager
@@ -228,7 +332,7 @@ async def test_workers_of_a_cluster(tmp_path, capfd):
 
             late.terminate()
             await reader.gone("worker-3")
-            await ended([reader.pids["worker-3"]])
+            await ended([reader.pids["worker-3"], late.pid])
             post.kill("worker-1")
             assert (await reader.gone("worker-1")).is_dead
 
