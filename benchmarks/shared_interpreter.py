@@ -9,6 +9,7 @@ worker each time:
   beside  the loop runs in the thread of the task, beside the worker's own loop and the same two threads
   quiet   as beside, with Dask's profiler off, which by default looks at the task's stack every 10 ms
 
+`others` is how much of the generator's core had anybody else: rounds with more than a tenth of it are not compared.
 Dask worker and engine have one core; the agent (picows on uvloop; with --plain `light_agent.py`), the scheduler and the
 coordinator have another. Needs `pip install -r requirements-bench.txt`, but for --plain.
 """
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ CORES = sorted(os.sched_getaffinity(0))
 GENERATOR_CORE, OTHER_CORE = CORES[0], CORES[-1]
 WAYS = {"apart": (apart, True), "beside": (beside, True), "quiet": (beside, False)}
 """The task, and whether Dask's profiler is on."""
+OTHERS_AT_MOST = 0.1
 COMPARED = ("late_p50_s", "late_p99_s", "late_max_s", "lag_p99_s", "us_a_pair")
 
 
@@ -118,7 +120,7 @@ def show(way: str, load: Load, found: dict) -> None:
     print(
         f"{way:8}{load.simulations:5}{ms['late_p50_s']:9.2f}{ms['late_p99_s']:8.2f}{ms['late_max_s']:8.1f}"
         f"{ms['lag_p50_s']:9.2f}{ms['lag_p99_s']:8.2f}{ms['lag_max_s']:8.1f}"
-        f"{found['us_a_pair']:9.1f}{found['cpu']:7.0%}{found['waited']:6.1%}{found['of_due']:7.1%}"
+        f"{found['us_a_pair']:9.1f}{found['cpu']:7.0%}{found['waited']:6.1%}{found['others']:8.1%}{found['of_due']:7.1%}"
         f"{found['heard_a_second']:7.1f}{found['pieces_up']:6}{found['errors']:5}",
         flush=True,
     )
@@ -137,7 +139,7 @@ def main(simulations: str, rounds: int, ways: str, plain: bool, **window: float)
     print(f"{'':13}{'frames late, ms':>25}{'loop lag, ms':>25}{'CPU':>9}")
     print(
         f"{'':8}{'n':>5}{'p50':>9}{'p99':>8}{'max':>8}{'p50':>9}{'p99':>8}{'max':>8}"
-        f"{'us/pair':>9}{'core':>7}{'wait':>6}{'frames':>7}{'told/s':>7}{'sent':>6}{'err':>5}"
+        f"{'us/pair':>9}{'core':>7}{'wait':>6}{'others':>8}{'frames':>7}{'told/s':>7}{'sent':>6}{'err':>5}"
     )
     for count in map(int, simulations.split(",")):
         compare(count, window, rounds, ways.split(","), plain)
@@ -152,14 +154,20 @@ def compare(count: int, window: Mapping[str, float], rounds: int, ways: list[str
                 found[way].append(measure(way, load))
                 show(way, load, found[way][-1])
     for way in ways[1:]:
-        ratios = {
-            name: statistics.median(
-                other[name] / max(first[name], 1e-9) for first, other in zip(found[ways[0]], found[way], strict=True)
-            )
-            for name in COMPARED
-        }
-        told = ", ".join(f"{name.removesuffix('_s')} {ratio:.2f}" for name, ratio in ratios.items())
-        print(f"{count} callers, {way} to {ways[0]}, median of {rounds}: {told}", flush=True)
+        pairs = list(zip(found[ways[0]], found[way], strict=True))
+        print(f"{count} callers, {way} to {ways[0]}: {told(pairs)}", flush=True)
+
+
+def told(pairs: Sequence[tuple[dict, dict]]) -> str:
+    """The ratios, medians over rounds in which nobody else had the core."""
+    quiet = [pair for pair in pairs if all(found["others"] <= OTHERS_AT_MOST for found in pair)]
+    if not quiet:
+        return f"nothing can be said: in each of {len(pairs)} rounds others had the generator's core, too"
+    ratios = (
+        (name, statistics.median(other[name] / max(first[name], 1e-9) for first, other in quiet)) for name in COMPARED
+    )
+    each = ", ".join(f"{name.removesuffix('_s')} {ratio:.2f}" for name, ratio in ratios)
+    return f"{each} times as much (median of {len(quiet)} of {len(pairs)} rounds)"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
+import psutil
 import trio
 from frames_engine import plan
 
@@ -99,20 +100,27 @@ def engine(
 async def window(results, load: Load, pids: set[int]) -> dict:
     """What came within so many seconds."""
     lateness, lag = (results.whole.distribution(name) for name in (metrics.SEND_LATENESS, metrics.LOOP_LAG))
-    marks, cpu, wall = (lateness.mark(), lag.mark()), cpu_s(pids), time.perf_counter()
-    waited = results.vitals.cpu_wait_s or 0.0
+    marks, waited = (lateness.mark(), lag.mark()), results.vitals.cpu_wait_s or 0.0
+    cpu, idle, wall = cpu_s(pids), idle_s(), time.perf_counter()
     await trio.sleep(load.seconds)
-    cpu, wall = cpu_s(pids) - cpu, time.perf_counter() - wall
+    cpu, idle, wall = cpu_s(pids) - cpu, idle_s() - idle, time.perf_counter() - wall
     late, lagged = lateness.since(marks[0]), lag.since(marks[1])
     return {
         "pairs": late.count,
         "of_due": late.count / (load.simulations * 50 * wall),
         "us_a_pair": cpu / max(late.count, 1) * 1e6,
         "cpu": cpu / wall,
+        "others": max(0.0, (wall - idle - cpu) / wall),
         "waited": ((results.vitals.cpu_wait_s or 0.0) - waited) / wall,
         **{f"late_{name}_s": late.percentile(percent) or 0.0 for name, percent in PERCENTS},
         **{f"lag_{name}_s": lagged.percentile(percent) or 0.0 for name, percent in PERCENTS},
     }
+
+
+def idle_s() -> float:
+    """Seconds for which the core that this process is pinned to had nothing to do."""
+    times = psutil.cpu_times(percpu=True)[min(os.sched_getaffinity(0))]
+    return times.idle + getattr(times, "iowait", 0.0)
 
 
 PERCENTS = (("p50", 50), ("p99", 99), ("max", 100))

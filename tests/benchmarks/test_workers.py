@@ -54,8 +54,8 @@ def test_what_is_measured_has_a_row(options, kind, number):
     assert row[12:] == ["-"], line
 
 
-def row(units, us, *limit):
-    return {"units_a_second": units, "us_a_unit": us, "limit": limit}
+def row(units, us, *limit, idle=0.0):
+    return {"units_a_second": units, "us_a_unit": us, "limit": limit, "idle": idle}
 
 
 def test_the_ratio_is_the_median_of_rounds_in_which_the_workers_were_the_limit():
@@ -64,7 +64,15 @@ def test_the_ratio_is_the_median_of_rounds_in_which_the_workers_were_the_limit()
     assert [workers.is_fair(pair) for pair in fair + unfair] == [True] * 3 + [False] * 2
     assert workers.told(fair, 5, 2).startswith("1.90 times the units a second; for the same CPU time 0.95 times")
     assert "3 of 5 rounds" in workers.told(fair, 5, 2)
-    assert workers.told([], 2, 2).startswith("nothing can be said: in none of 2 rounds")
+    assert workers.told([], 2, 2).startswith("nothing can be said: in each of 2 rounds")
+
+
+def test_where_nobody_is_held_only_the_cost_is_told_and_no_round_of_a_busy_machine_counts():
+    free, busy = row(100, 10, idle=0.5), row(200, 20, idle=0.02)
+    assert workers.is_fair((free, row(200, 12.5, idle=0.2)))
+    assert not workers.is_fair((free, busy))
+    said = workers.told([(free, row(200, 12.5, idle=0.2))], 3, 2)
+    assert said == "for the same CPU time 0.80 times the units, so with 2 times the CPU 1.60 (median of 1 of 3 rounds)"
 
 
 @pytest.mark.skipif(held.why_not() is not None, reason="takes root and cgroups of version 1")
