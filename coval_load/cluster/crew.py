@@ -15,7 +15,7 @@ from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News, Post
 from coval_load.cluster.recordings_here import RecordingsHere
 from coval_load.cluster.remote import RemoteSimulation
 from coval_load.cluster.shares import Shares
-from coval_load.engine.added import merge_added
+from coval_load.engine.added import Adding
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import versions
 from coval_load.engine.worker_health import WorkerHealth
@@ -76,6 +76,7 @@ class Crew:
     """Why nobody can be reached any more."""
     unable: list[str] = attrs.field(factory=list, init=False)
     """Why workers could not be used."""
+    _adding: Adding | None = attrs.field(default=None, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _pings: int = attrs.field(default=0, init=False)
     _writing: list[Member] = attrs.field(factory=list, init=False)
@@ -112,7 +113,7 @@ class Crew:
 
     def begin(self, origin: float, stand: Stand) -> None:
         """The run began at `origin`; from here on simulations are dealt."""
-        self.origin, self.stand = origin, stand
+        self.origin, self.stand, self._adding = origin, stand, Adding(stand.results)
         ready = [member for member in self._ready() if member.clock.is_known]
         for member in ready:
             self._enlist(member)
@@ -232,8 +233,8 @@ class Crew:
             case say.Pong(number, at):
                 member.clock.ponged(number, at, trio.current_time())
             case say.Report(body):
-                if self.stand is not None:
-                    merge_added(self.stand.results, body["measured"])
+                if self._adding is not None:
+                    self._adding.add(body["measured"])
                 member.report = body
             case say.Sound():
                 if self.stand is not None:

@@ -62,6 +62,8 @@ class Work:
     _scopes: dict[tuple[int, int], trio.CancelScope] = attrs.field(factory=dict, init=False)
     _places: Mapping[str, int] = attrs.field(init=False)
     """Where in the plan each scenario stands, by name."""
+    _open: set[str] = attrs.field(init=False)
+    """Scenarios whose simulations are due whatever becomes of others."""
     _finish: trio.Event = attrs.field(factory=trio.Event, init=False)
     _additions: Additions = attrs.field(init=False)
 
@@ -73,6 +75,7 @@ class Work:
         self._additions = Additions(self.results)
         self._places = {scenario.name: at for at, scenario in enumerate(plan.scenarios)}
         self._recorded = {name: set() for name in self._places}
+        self._open = {scenario.name for scenario in plan.scenarios if isinstance(scenario.shape, OpenShape)}
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -141,7 +144,7 @@ class Work:
         with scope:
             if not start.at_once:
                 await trio.sleep_until(due)
-                if isinstance(scenario.shape, OpenShape):
+                if scenario.name in self._open:
                     self.results.record(metrics.START_LATENESS, trio.current_time() - due)
             has_begun = True
             await self._floor.settle(ticket(), waited=start.waited)

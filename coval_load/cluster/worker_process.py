@@ -114,6 +114,6 @@ def _hello() -> say.Hello:
     return say.Hello(
         host=socket.gethostname() or platform.node(),
         pid=os.getpid(),
-        versions=versions(),
+        versions=dict(versions()),
         most_descriptors=resources.descriptor_limits()[1],
     )

@@ -1,5 +1,6 @@
 """The folder that a run leaves behind: `run.json`, `summary.json`, `simulations.jsonl`, `recordings/`."""
 
+import functools
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import attrs
@@ -94,7 +96,7 @@ class RunFolder:
             "run_id": run_id,
             "plan": dict(plan),
             "source": dict(source or {}),
-            "versions": versions(),
+            "versions": dict(versions()),
             "machine": _machine(),
             "started": iso_utc(self.started_utc),
             "monotonic_start": monotonic_start,
@@ -268,7 +270,8 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def versions() -> dict[str, str]:
+@functools.cache
+def versions() -> Mapping[str, str]:
     """What this process runs on, by name."""
     found = {"coval_load": __version__, "python": platform.python_version()}
     for package in _VERSIONS_OF:
@@ -276,7 +279,7 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return MappingProxyType(found)
 
 
 def _machine() -> dict[str, Any]:
