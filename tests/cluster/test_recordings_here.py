@@ -153,6 +153,14 @@ class Cluster:
         self.here.take(piece)
         return True
 
+    def go_through(self, name, *how):
+        self.deal(name)
+        self.end(-1, *how)
+
+    def flow(self, name):
+        while self.hear(name) or self.take(name):
+            pass
+
     def hear(self, name):
         return name not in self.lost and self.workers[name].hear()
 
@@ -180,18 +188,23 @@ class Cluster:
             await self.here.all_here()
 
 
-ENDS = st.tuples(
-    st.just("end"),
-    st.integers(0, 9),
+HOW = (
     st.sampled_from([False, False, False, True]),
     st.none() | st.floats(0, 60),
     st.sampled_from([None, None, "no_response", "internal"]),
     st.sampled_from([None, None, None, "cancelled"]),
 )
-OF_WORKERS = st.tuples(st.sampled_from(["deal", "deal", "hear", "take", "take", "take"]), st.sampled_from(WORKERS))
+OF_WORKERS = st.tuples(st.sampled_from(["deal", "hear", "take", "take", "flow"]), st.sampled_from(WORKERS))
 STEPS = st.lists(
-    st.one_of(ENDS, OF_WORKERS, OF_WORKERS, st.just(("tick",)), st.tuples(st.just("lose"), st.sampled_from(WORKERS))),
-    max_size=120,
+    st.one_of(
+        st.tuples(st.just("end"), st.integers(0, 9), *HOW),
+        st.tuples(st.just("go_through"), st.sampled_from(WORKERS), *HOW),
+        OF_WORKERS,
+        st.just(("tick",)),
+        st.tuples(st.just("lose"), st.sampled_from(WORKERS[1:])),
+    ),
+    min_size=10,
+    max_size=80,
 )
 SELECTIONS = st.none() | st.builds(
     Selection, slowest=st.integers(0, 2), failed=st.integers(0, 2), sample=st.integers(0, 2)
@@ -285,6 +298,19 @@ async def test_the_next_is_asked_for_only_when_the_last_is_on_disk(make, told):
     disk.go()
     await wait_all_tasks_blocked()
     assert asked(told) == [("a", "id-2")]
+
+
+async def test_what_has_come_whole_is_there_though_its_worker_is_lost_before_it_is_on_disk(make):
+    disk = Stuck()
+    recordings, here = make(writer=disk)
+    end_all(recordings, here, range(2))
+    for is_last in (False, True, True):  # the third can't be, and must do no harm
+        here.take(Sound("id-0", b"1", is_last))
+    here.lost("a")
+    disk.go()
+    assert names(recordings) == {"id-0.wav", "id-0.labels.txt"}
+    assert (recordings.folder.path / "recordings" / "id-0.wav").read_bytes() == b"11"
+    assert len(recordings.faults) == 1
 
 
 @pytest.mark.parametrize(("is_last", "left"), [(True, {"id-1.wav", "id-1.labels.txt"}), (False, set())])

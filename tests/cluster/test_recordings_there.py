@@ -196,6 +196,7 @@ async def test_what_the_disk_does_not_take_is_told(there, pipe, nursery, tmp_pat
         ("first", False, "Is a directory"),
         ("second", True, None),
     ]
+    there._writer.submit(int).result()
     assert [path.name for path in folder(tmp_path).iterdir()] == ["first.wav"]
 
 
