@@ -19,8 +19,9 @@ from docs_pages import blocks, page
 
 from coval_load.actors.protocols import known_protocols
 from coval_load.cli.workers import SIMULATIONS_EACH
-from coval_load.cluster.crew import ALONE_S, READY_WITHIN_S, STRAGGLERS_S
+from coval_load.cluster.crew import ALONE_S
 from coval_load.cluster.lease import LEASE_S, SILENT_S
+from coval_load.cluster.muster import READY_WITHIN_S, STRAGGLERS_S
 from coval_load.codecs.dialects.websocket_voice import WebSocketVoiceFormat
 from coval_load.engine.run_folder import read_rows
 from coval_load.plans.loading import load_plan

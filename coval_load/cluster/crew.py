@@ -10,7 +10,9 @@ import trio
 
 from coval_load.cluster import messages as say
 from coval_load.cluster.lease import LEASE_S, SILENT_S
+from coval_load.cluster.mail import Mail
 from coval_load.cluster.member import Member
+from coval_load.cluster.muster import LEAST_LEAD_S, READY_WITHIN_S, muster
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News, Post
 from coval_load.cluster.recordings_here import RecordingsHere
 from coval_load.cluster.remote import RemoteSimulation
@@ -19,22 +21,14 @@ from coval_load.engine.added import Adding
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import versions
 from coval_load.engine.worker_health import WorkerHealth
-from coval_load.faults import Fault, Faulty
 
-READY_WITHIN_S = 60.0
-"""From asking for workers to having one that can be used."""
-STRAGGLERS_S = 15.0
-"""So long the others are waited for once one is ready."""
 TICK_S = 1.0
-PINGS_AT_START = 10
-PING_EVERY_S = 0.02
 CLOSED_WITHIN_S = 2.0
 """A process that ends takes no longer until the system has closed its connections."""
 REPORTED_WITHIN_S = 15.0
 """So long the coordinator waits for the next piece of what workers still have to report."""
 ALONE_S = 30.0
 """So long a run goes on without any worker: the one that was killed may be started anew."""
-LEAST_LEAD_S, MOST_LEAD_S, TRIPS_OF_LEAD = 0.1, 1.0, 4.0
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -66,6 +60,7 @@ class Crew:
     takes_over: bool = False
     stand: "Stand | None" = attrs.field(default=None, init=False)
     """What the run gives and takes while it goes on."""
+    mail: Mail = attrs.field(init=False)
     members: dict[str, Member] = attrs.field(factory=dict, init=False)
     shares: Shares = attrs.field(factory=Shares, init=False)
     lead_s: float = attrs.field(default=LEAST_LEAD_S, init=False)
@@ -78,10 +73,11 @@ class Crew:
     """Why workers could not be used."""
     _adding: Adding | None = attrs.field(default=None, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _pings: int = attrs.field(default=0, init=False)
-    _writing: list[Member] = attrs.field(factory=list, init=False)
-    """Members that something is to be sent to at the end of this turn of the loop."""
     _winding_up: bool = attrs.field(default=False, init=False)
+
+    @mail.default
+    def _mail_over_post(self) -> Mail:
+        return Mail(self.post)
 
     # From asking for workers to the start
 
@@ -94,27 +90,12 @@ class Crew:
 
     async def assemble(self) -> None:
         """Wait until the workers are ready, and know their clocks. Raises Faulty where none can be used."""
-        with trio.move_on_after(READY_WITHIN_S) as patience:
-            while not self._is_assembled():
-                if self._ready() and patience.deadline - trio.current_time() > STRAGGLERS_S:
-                    patience.deadline = trio.current_time() + STRAGGLERS_S
-                await self._wait_for_change()
-        if self.unable or not self._ready():
-            raise Faulty(self._why_nobody())
-        for _ in range(PINGS_AT_START):
-            for member in self._ready():
-                self._ping(member)
-            await trio.sleep(PING_EVERY_S)
-        with trio.move_on_after(SILENT_S):
-            while not all(member.clock.is_known for member in self._ready()):
-                await self._wait_for_change()
-        errors = [member.clock.error_s for member in self._ready() if member.clock.is_known]
-        self.lead_s = min(max(LEAST_LEAD_S, TRIPS_OF_LEAD * 2 * max(errors, default=0.0)), MOST_LEAD_S)
+        self.lead_s = await muster(self)
 
     def begin(self, origin: float, stand: Stand) -> None:
         """The run began at `origin`; from here on simulations are dealt."""
         self.origin, self.stand, self._adding = origin, stand, Adding(stand.results)
-        ready = [member for member in self._ready() if member.clock.is_known]
+        ready = [member for member in self.ready() if member.clock.is_known]
         for member in ready:
             self._enlist(member)
         if len(ready) < len(self.members):
@@ -122,33 +103,12 @@ class Crew:
                 f"{len(self.members) - len(ready)} of {len(self.members)} workers were not ready in time"
             )
 
-    def _is_assembled(self) -> bool:
-        there = [member for member in self.members.values() if member.is_there]
-        return bool(self.unable or self.broken or (self.members and all(member.state == "ready" for member in there)))
-
-    def _why_nobody(self) -> Iterator[Fault]:
-        for reason in dict.fromkeys(self.unable):
-            yield Fault("workers", reason)
-        if self.unable:
-            return
-        if self.broken is not None:
-            yield Fault("--cluster", f"expected a scheduler that stays; got: {self.broken}")
-            return
-        lost = dict.fromkeys(member.lost for member in self.members.values() if member.lost)
-        asked = len(self.members)
-        why = f"; {'; '.join(map(str, lost))}" if lost else ""
-        yield Fault(
-            "workers",
-            f"expected a worker that is ready within {READY_WITHIN_S:g} s; got none of {asked}{why}: start workers, or "
-            "wait until those there are have finished what they do",
-        )
-
     # Simulations: see `remote.Dealer`
 
     async def deal(self, simulation: RemoteSimulation) -> None:
         """See `Dealer`."""
         while (name := self.shares.choose()) is None:
-            await self._wait_for_change()
+            await self.change()
         member, order = self.members[name], simulation.order
         assert order is not None
         assert self.stand is not None
@@ -159,13 +119,13 @@ class Crew:
         recorded = self.stand.sounds.dealt(simulation.identity, name)
         due_s = order.due - self.origin
         start = say.Start(simulation.scenario, number, due_s, order.at_once, order.waited, recorded)
-        self._send(member, start)
+        self.mail.send(member, start)
 
     def cancel(self, simulation: RemoteSimulation) -> None:
         """See `Dealer`."""
         member = self._member_of(simulation)
         if member is not None:
-            self._send(member, say.Cancel(simulation.scenario, simulation.identity.number))
+            self.mail.send(member, say.Cancel(simulation.scenario, simulation.identity.number))
 
     def forget(self, simulation: RemoteSimulation) -> None:
         """See `Dealer`."""
@@ -191,7 +151,7 @@ class Crew:
         """Tell a worker whether the recording of a simulation that ended is wanted."""
         member = self.members[worker]
         if member.state == "ready":
-            self._send(member, recording)
+            self.mail.send(member, recording)
 
     # What happens
 
@@ -259,13 +219,13 @@ class Crew:
             self._refuse(member, [f"expected {_told(ours)} on {hello.host}, as here; got {_told(theirs)}"])
             return
         member.state = "setting"
-        self._send(member, say.Setting(self.plan, member.number, self.run_id))
+        self.mail.send(member, say.Setting(self.plan, member.number, self.run_id))
 
     def _ready_now(self, member: Member) -> None:
         member.state = "ready"
         if not math.isnan(self.origin):
             member.joined_at = trio.current_time()
-        self._ping(member)
+        self.mail.ping(member)
 
     def _enlist(self, member: Member) -> None:
         """It gets simulations from now on."""
@@ -321,7 +281,7 @@ class Crew:
             now = trio.current_time()
             for member in list(self.members.values()):
                 self._look_after(member, now)
-            if math.isnan(self.origin) or self._winding_up or self._ready():
+            if math.isnan(self.origin) or self._winding_up or self.ready():
                 alone_since = math.inf
                 continue
             alone_since = min(alone_since, now)
@@ -337,10 +297,10 @@ class Crew:
         if member.state in ("setting", "ready") and now - member.heard_at > SILENT_S + self._busy_s(member):
             self._lose(member, f"nothing was heard of it for {SILENT_S:g} s")
             self.post.kill(member.name)
-        if member.state == "ready":
-            self._ping(member)
-            if not math.isnan(self.origin) and member.clock.is_known:
-                self._follow(member)
+        if member.state in ("setting", "ready"):
+            self.mail.ping(member)
+        if member.state == "ready" and not math.isnan(self.origin) and member.clock.is_known:
+            self._follow(member)
         if not member.is_there and now - member.sent_at > LEASE_S + CLOSED_WITHIN_S:
             member.closed.set()
 
@@ -357,12 +317,7 @@ class Crew:
 
     def _tell_origin(self, member: Member) -> None:
         if member.clock.is_known:
-            self._send(member, say.Origin(member.clock.theirs(self.origin + self.lead_s)))
-
-    def _ping(self, member: Member) -> None:
-        self._pings += 1
-        member.clock.pinged(self._pings, trio.current_time())
-        self._send(member, say.Ping(self._pings))
+            self.mail.send(member, say.Origin(member.clock.theirs(self.origin + self.lead_s)))
 
     # The end
 
@@ -371,13 +326,13 @@ class Crew:
         self._winding_up = True
         if self.stand is not None:
             await self.stand.sounds.all_here()
-        for member in self._ready():
-            self._send(member, say.Finish())
+        for member in self.ready():
+            self.mail.send(member, say.Finish())
         while any(member.state == "ready" for member in self.members.values()):
             with trio.move_on_after(REPORTED_WITHIN_S) as patience:
-                await self._wait_for_change()
+                await self.change()
             if patience.cancelled_caught:
-                for member in self._ready():
+                for member in self.ready():
                     self._lose(member, f"it did not report its last within {REPORTED_WITHIN_S:g} s")
                     self.post.kill(member.name)
 
@@ -388,28 +343,16 @@ class Crew:
 
     # Between them
 
-    def _ready(self) -> list[Member]:
+    def ready(self) -> list[Member]:
+        """Those that take simulations."""
         return [member for member in self.members.values() if member.state == "ready"]
-
-    def _send(self, member: Member, message: say.ToWorker) -> None:
-        if not member.outgoing:
-            if not self._writing:
-                trio.lowlevel.current_trio_token().run_sync_soon(self._flush)
-            self._writing.append(member)
-        member.outgoing.append(message)
-
-    def _flush(self) -> None:
-        writing, self._writing = self._writing, []
-        for member in writing:
-            member.sent_at = trio.current_time()
-            self.post.send(member.name, say.encode_to_worker(member.outgoing))
-            member.outgoing.clear()
 
     def _tell_change(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _wait_for_change(self) -> None:
+    async def change(self) -> None:
+        """Until anything has happened."""
         await self._changed.wait()
 
 

@@ -1,6 +1,6 @@
 """How the workers of a run fare, as one figure for each: that of the busiest, second by second."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -9,6 +9,7 @@ import trio
 from coval_load.cluster.member import Member
 from coval_load.engine.results import Results
 from coval_load.engine.vitals import Used
+from coval_load.engine.worker_health import WorkerHealth
 
 EVERY_S = 1.0
 _SECONDS = ("cpu_s", "cpu_wait_s", "throttled_s", "gc_s")
@@ -18,12 +19,13 @@ _NOTHING: Mapping[str, Any] = dict.fromkeys(("watched_s", *_SECONDS), 0.0)
 @attrs.define(eq=False)
 class CrewVitals:
     """Keeps `results.vitals` up to date: CPU of the busiest process each second, memory of all, and the worst of each
-    limit. `own` are the coordinator's.
+    limit. `own` are the coordinator's. `health` tells how each process fares, for `results.workers`.
     """
 
     members: Mapping[str, Member]
     results: Results
     own: Results
+    health: Callable[[], Iterable[WorkerHealth]]
     _before: dict[str, Mapping[str, Any]] = attrs.field(factory=dict, init=False)
 
     async def run(self) -> None:
@@ -51,6 +53,7 @@ class CrewVitals:
             if shares:
                 setattr(vitals, name, (getattr(vitals, name) or 0.0) + max(shares) * passed_s)
         self._note_limits(list(reports.values()))
+        self.results.workers[:] = self.health()
 
     def _note_limits(self, reports: list[Mapping[str, Any]]) -> None:
         vitals, own = self.results.vitals, self.own.vitals

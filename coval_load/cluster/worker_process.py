@@ -104,7 +104,8 @@ class Worker:
             due = trio.current_time() + WATCH_EVERY_S
             await trio.sleep_until(due)
             now = trio.current_time()
-            if max(now - due, now - self._heard_at) > LEASE_S:
+            stood_still_s = now - due if self._work is not None else 0.0  # to load a plan may take its time
+            if max(stood_still_s, now - self._heard_at) > LEASE_S:
                 print(f"coval-load worker: nothing was heard of the coordinator for {LEASE_S:g} s", file=sys.stderr)
                 over.cancel()
                 return
