@@ -118,9 +118,9 @@ async def window(results, load: Load, pids: set[int]) -> dict:
 
 
 def idle_s() -> float:
-    """Seconds for which the core that this process is pinned to had nothing to do."""
+    """Seconds for which the core that this process is pinned to computed for no process: idle, or in an interrupt."""
     times = psutil.cpu_times(percpu=True)[min(os.sched_getaffinity(0))]
-    return times.idle + getattr(times, "iowait", 0.0)
+    return times.idle + times.iowait + times.irq + times.softirq
 
 
 PERCENTS = (("p50", 50), ("p99", 99), ("max", 100))

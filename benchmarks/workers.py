@@ -13,9 +13,9 @@ stands in each row, as what the coordinator's process took, and how much of the 
            back, costs in CPU time of all the workers. Nothing else limits a worker that has a core of its own.
            `--held frames --callers 350` has more callers than a held worker can carry, as in `chat`.
 
-Only rounds count in which the workers were the limit, or where they are not held, the machine was not. `--share 0` holds
-nobody, for a machine with a core for everyone. `--control` measures as many commands that know nothing of each other,
-each with its part of the load: what this machine gives to two processes for whatever reason.
+Only rounds count in which the workers were the limit, or where they are not held, the machine was not. `--share 0`
+holds nobody, for a machine with a core for everyone. `--control` measures as many commands that know nothing of each
+other, each with its part of the load: what this machine gives to two processes for whatever reason.
 """
 
 import contextlib
