@@ -15,7 +15,7 @@ from coval_load.engine.verdict import verdict
 
 MEASURED_EVERY_S = 1.0
 LEASE_LOOKED_AT_EVERY_S = 1.0
-VERSIONS = versions()
+VERSIONS = dict(versions())
 
 
 @attrs.frozen
