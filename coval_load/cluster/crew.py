@@ -18,6 +18,7 @@ from coval_load.cluster.recordings_here import RecordingsHere
 from coval_load.cluster.remote import RemoteSimulation
 from coval_load.cluster.shares import Shares
 from coval_load.engine.added import Adding
+from coval_load.engine.before_start import RESERVE
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import versions
 from coval_load.engine.worker_health import WorkerHealth
@@ -138,6 +139,11 @@ class Crew:
         """See `Dealer`."""
         return self.shares.misses()
 
+    def most_connections(self) -> int | None:
+        """See `Dealer`."""
+        known = [member.most_descriptors for member in self.ready()]
+        return None if None in known else sum(most - RESERVE for most in known if most is not None)
+
     def stages(self) -> Iterator[Mapping[str, int]]:
         """See `Dealer`."""
         return (member.stages for member in self.members.values())
@@ -212,7 +218,7 @@ class Crew:
                 member.state = "done"
 
     def _greet(self, member: Member, hello: say.Hello) -> None:
-        member.host = hello.host
+        member.host, member.most_descriptors = hello.host, hello.most_descriptors
         ours = _decisive(versions())
         theirs = _decisive(hello.versions)
         if ours != theirs:

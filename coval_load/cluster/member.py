@@ -27,6 +27,7 @@ class Member:
     number: int
     host: str
     state: State = "expected"
+    most_descriptors: int | None = None
     clock: Clock = attrs.field(factory=Clock)
     deals: dict[tuple[int, int], RemoteSimulation] = attrs.field(factory=dict)
     """What it carries out now, by scenario and number."""

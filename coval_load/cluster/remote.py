@@ -38,6 +38,10 @@ class Dealer(Protocol):
         """Whether the next simulation of an open load falls to a worker that was lost."""
         ...
 
+    def most_connections(self) -> int | None:
+        """How many connections all workers together may have at once; None where one does not say."""
+        ...
+
     def stages(self) -> Iterable[Mapping[str, int]]:
         """Where the simulations of each worker are, as it last said."""
         ...
@@ -203,6 +207,10 @@ class RemoteFloor(Floor):
 
     def noted_start(self, late_s: float) -> None:
         """How late a simulation is called is measured where it is called from."""
+
+    def most_connections(self) -> int | None:
+        """See `Floor`."""
+        return self._dealer.most_connections()
 
     def stages(self) -> Mapping[str, int]:
         """See `Floor`."""

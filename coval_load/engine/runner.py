@@ -7,8 +7,6 @@ from typing import Any
 import attrs
 import trio
 
-from coval_load.engine import resources
-from coval_load.engine.before_start import RESERVE
 from coval_load.engine.closed_load import ClosedLoad
 from coval_load.engine.open_load import OpenLoad
 from coval_load.engine.plan import Timeouts
@@ -112,9 +110,9 @@ class Runner:
         limits = [limit for limit in self.limits.values() if limit is not None]
         if limits and len(limits) == len(self.limits) and sum(limits) < MOST_AT_ONCE:
             return sum(limits), ", as more would only wait for limits.per_agent"
-        descriptors = resources.descriptor_limits()[1]
-        if descriptors is not None and descriptors - RESERVE < MOST_AT_ONCE:
-            return max(descriptors - RESERVE, 1), ", as each takes a file descriptor (ulimit -n)"
+        connections = self.floor.most_connections()
+        if connections is not None and connections < MOST_AT_ONCE:
+            return max(connections, 1), ", as each takes a file descriptor (ulimit -n)"
         return MOST_AT_ONCE, ""
 
     def stop(self) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 import trio
 
-from coval_load.engine import metrics
+from coval_load.engine import metrics, resources
+from coval_load.engine.before_start import RESERVE
 from coval_load.engine.outcome import ErrorKind, Outcome, SimulationFailed, forget_frames, leaves, worst
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
@@ -70,6 +71,11 @@ class Floor:
     def noted_start(self, late_s: float) -> None:
         """A simulation of an open load is called so late, in seconds."""
         self.results.record(metrics.START_LATENESS, late_s)
+
+    def most_connections(self) -> int | None:
+        """How many simulations may have a connection at once; None where nobody says."""
+        descriptors = resources.descriptor_limits()[1]
+        return None if descriptors is None else descriptors - RESERVE
 
     def stages(self) -> Mapping[str, int]:
         """How many of the running simulations are where."""
