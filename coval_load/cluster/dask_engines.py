@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from coval_load.cluster.bridge import END, GATHER_S, KILL, MOST_WAITING, fitting, serve
+from coval_load.cluster.bridge import END, GATHER_S, KILL, MOST_WAITING, fitting
 from coval_load.cluster.dask_start import Trust, open_queue
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News
 
@@ -159,7 +159,7 @@ class Engines:
         if engine.is_gone or engine.is_dropped:
             return
         engine.future = self.client.submit(
-            serve,
+            _task(),
             engine.name,
             engine.inbox.name,
             self._outbox.name,
@@ -227,7 +227,8 @@ class Engines:
             engine.last_word = engine.last_word or END
             engine.something.set()
         never = [one.future for one in self.engines.values() if one.future and not one.has_arrived and not one.is_gone]
-        await self.client.cancel(never)
+        if never:
+            await self.client.cancel(never)
         await asyncio.gather(*self._watchers)
         await self._outbox.put(END)
 
@@ -255,6 +256,17 @@ class Engines:
             if not self._is_over:
                 self._is_over = True
                 self.tell(Broken(f"the Dask scheduler can't be reached: {type(error).__name__}: {error}"))
+
+
+def _task() -> Callable[..., str]:
+    """What Dask is to do. It travels as code, not by name: so only workers need this package, and the scheduler not."""
+
+    def serve_there(*told: Any) -> str:
+        from coval_load.cluster.bridge import serve
+
+        return serve(*told)
+
+    return serve_there
 
 
 async def _empty(queue: Any) -> None:

@@ -128,8 +128,8 @@ async def _open_remote(where: Remote) -> AsyncIterator[Any]:
             await found
         except (OSError, ImportError, RuntimeError, TypeError) as error:
             raise ValueError(
-                f"expected a Dask scheduler at {where.address}; got {type(error).__name__}: {error}: see that it runs and "
-                "can be reached from here"
+                f"expected a Dask scheduler at {where.address}; got {type(error).__name__}: {error}: see that it runs "
+                "and can be reached from here"
             ) from error
         yield found
 

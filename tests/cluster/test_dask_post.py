@@ -288,16 +288,18 @@ class Cluster:
 
     def __init__(self, folder, options):
         self.file, self.options, self.processes = folder / "scheduler.json", options, []
-        self.scheduler = self.start("dask_scheduler", "--host=127.0.0.1", "--port=0")
+        without_us = "import sys; sys.modules['coval_load'] = None; "
+        self.scheduler = self.start("dask_scheduler", without_us, "--host=127.0.0.1", "--port=0")
 
-    def start(self, module, *options):
-        command = [sys.executable, "-m", f"distributed.cli.{module}", f"--scheduler-file={self.file}", "--no-dashboard"]
-        process = subprocess.Popen([*command, *options, *self.options], stderr=subprocess.DEVNULL)
+    def start(self, module, first, *options):
+        command = [sys.executable, "-c", f"{first}from distributed.cli.{module} import main; main()"]
+        options = [f"--scheduler-file={self.file}", "--dashboard-address=127.0.0.1:0", *options, *self.options]
+        process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
         self.processes.append(process)
         return process
 
     def worker(self, threads):
-        return self.start("dask_worker", f"--nthreads={threads}", "--no-nanny", "--host=127.0.0.1")
+        return self.start("dask_worker", "", f"--nthreads={threads}", "--no-nanny", "--host=127.0.0.1")
 
     async def address(self):
         with trio.fail_after(30):
