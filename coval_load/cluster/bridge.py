@@ -200,7 +200,7 @@ class _Bridge:
             self._unreachable(error)
 
     def _unreachable(self, error: Exception) -> None:
-        self.blame = self.blame or f"the Dask scheduler can't be reached: {type(error).__name__}: {error}"
+        self.blame = self.blame or f"the Dask scheduler can't be reached: {describe(error)}"
         self.from_process.close()
 
     def _end(self) -> None:
@@ -221,6 +221,12 @@ class _Bridge:
     def _say(self, item: Any, queue: Queue) -> None:
         with suppress(Exception):
             queue.put(item, timeout=_SAY_WITHIN_S, callback_timeout=_SAY_WITHIN_S)
+
+
+def describe(error: BaseException) -> str:
+    """What Dask raised, in words for people: of a closed connection it says much that tells them nothing."""
+    name = type(error).__name__
+    return "the connection was closed" if name == "CommClosedError" else f"{name}: {error}"
 
 
 def describe_end(status: int) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from coval_load.cluster.bridge import END, GATHER_S, KILL, MOST_WAITING, fitting
+from coval_load.cluster.bridge import END, GATHER_S, KILL, MOST_WAITING, describe, fitting
 from coval_load.cluster.dask_start import Trust, open_queue
 from coval_load.cluster.post import Arrived, Broken, Expected, Gone, News
 
@@ -175,7 +175,7 @@ class Engines:
 
     async def _watch(self, engine: Engine) -> None:
         error = await engine.future.exception()
-        why = f"its task failed: {type(error).__name__}: {error}" if error else f"its task is {engine.future.status}"
+        why = f"its task failed: {describe(error)}" if error else f"its task is {engine.future.status}"
         engine.drop()
         await self._part(engine, why)
 
@@ -255,7 +255,7 @@ class Engines:
         except Exception as error:  # noqa: BLE001 -- Dask raises all kinds
             if not self._is_over:
                 self._is_over = True
-                self.tell(Broken(f"the Dask scheduler can't be reached: {type(error).__name__}: {error}"))
+                self.tell(Broken(f"the Dask scheduler can't be reached: {describe(error)}"))
 
 
 def _task() -> Callable[..., str]:
