@@ -20,6 +20,9 @@ class Shares:
     """The workers that run so many, in the order in which they came to it."""
     _least: int = attrs.field(default=0, init=False, repr=False)
     """No worker runs fewer."""
+    _head_starts: dict[str, int] = attrs.field(factory=dict, init=False, repr=False)
+    """What a worker that joined others is taken to run beside what it does; see `add`."""
+    _chosen: int = attrs.field(default=0, init=False, repr=False)
     _gaps: int = attrs.field(default=0, init=False)
     _missing: int = attrs.field(default=0, init=False, repr=False)
     """How much of a turn the gaps have together, in parts of all turns (see `_turns`)."""
@@ -35,12 +38,19 @@ class Shares:
         return self._gaps
 
     def add(self, worker: str) -> None:
-        """A worker can run simulations. It fills a gap where there is one."""
+        """A worker can run simulations. It fills a gap where there is one.
+
+        One that joins when others are busy gets about twice its share until it has as many as they: else it would get
+        whatever begins, all at once.
+        """
         if worker in self._running:
             raise ValueError(f"expected a worker that is not there yet; got {worker} again")
         turns = self._turns
+        mean = sum(self._running.values()) // max(len(self._running), 1)
+        if mean:
+            self._head_starts[worker] = mean
         self._running[worker] = 0
-        self._put(worker, 0)
+        self._put(worker, mean)
         self._gaps = max(self._gaps - 1, 0)
         self._keep_missing(turns)
 
@@ -53,7 +63,9 @@ class Shares:
         if worker not in self._running:
             return
         turns = self._turns
-        self._take(worker, self._running.pop(worker))
+        self._take(worker, self._level(worker))
+        del self._running[worker]
+        self._head_starts.pop(worker, None)
         self._gaps += leaves_gap
         self._keep_missing(turns)
 
@@ -77,10 +89,11 @@ class Shares:
         """
         if (may_miss and self.misses()) or not self._running:
             return None
+        self._wear_off()
         while self._least not in self._levels:
             self._least += 1
         worker = next(iter(self._levels[self._least]))
-        self._move(worker, self._least + 1)
+        self._move(worker, self._running[worker] + 1)
         return worker
 
     def ended(self, worker: str) -> None:
@@ -97,10 +110,28 @@ class Shares:
         if turns_before:
             self._missing = self._missing * self._turns // turns_before
 
+    def _wear_off(self) -> None:
+        """Each time that all could have had a turn, those that joined late are taken to run one less."""
+        if not self._head_starts:
+            return
+        self._chosen += 1
+        if self._chosen < len(self._running):
+            return
+        self._chosen = 0
+        for worker, ahead in list(self._head_starts.items()):
+            self._take(worker, self._level(worker))
+            self._head_starts[worker] = ahead - 1
+            self._put(worker, self._level(worker))
+            if ahead == 1:
+                del self._head_starts[worker]
+
+    def _level(self, worker: str) -> int:
+        return self._running[worker] + self._head_starts.get(worker, 0)
+
     def _move(self, worker: str, running: int) -> None:
-        self._take(worker, self._running[worker])
+        self._take(worker, self._level(worker))
         self._running[worker] = running
-        self._put(worker, running)
+        self._put(worker, self._level(worker))
 
     def _put(self, worker: str, running: int) -> None:
         self._levels[running][worker] = None

@@ -90,7 +90,7 @@ def verdict_over(own: Evidence, workers: Sequence[WorkerHealth], takes_over: boo
         *of_all,
         *lost_findings(workers, takes_over),
         *late_findings(workers, (*told, _NEVER_BEGAN)),
-        *_not_started(whole),
+        *_not_started(whole, lost_share=not takes_over and any(worker.lost is not None for worker in workers)),
     ]
     return {**_judged(dict.fromkeys(findings), whole), "workers": [worker.row() for worker in workers]}
 
@@ -216,14 +216,15 @@ def _collecting(evidence: Evidence) -> Iterator[Finding]:
         yield "degraded", _paused(f"{share:.0%} of the run", f"{GC_SHARE_DEGRADED:.0%}")
 
 
-def _not_started(evidence: Evidence) -> Iterator[Finding]:
+def _not_started(evidence: Evidence, *, lost_share: bool = False) -> Iterator[Finding]:
     missing = evidence.dropped + evidence.never_started
     if missing > NOT_STARTED_DEGRADED * evidence.offered:
+        share = "the share of lost workers was left out, or " if lost_share else ""
         yield (
             "degraded",
             f"{missing:,} of {evidence.offered:,} {_NEVER_BEGAN} ({evidence.dropped:,} dropped, "
-            f"{evidence.never_started:,} still waiting at the end): the cap on concurrency or the agent's limit held "
-            "them back, so the load was less than the plan says; raise load.concurrency or limits.per_agent",
+            f"{evidence.never_started:,} still waiting at the end): {share}the cap on concurrency or the agent's limit "
+            "held them back, so the load was less than the plan says; raise load.concurrency or limits.per_agent",
         )
 
 

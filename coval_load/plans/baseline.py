@@ -9,6 +9,7 @@ import attrs
 
 from coval_load.engine import metrics
 from coval_load.engine.drift import drift_shares
+from coval_load.engine.outcome import ErrorKind
 from coval_load.engine.results import Results
 from coval_load.engine.tally import Tally
 from coval_load.engine.thresholds import DRIFT, RATE_OF, Threshold, measured, prepare
@@ -124,7 +125,9 @@ class Baseline:
         """The run that `recovered` holds; people call it `name`."""
         said = []
         if recovered.summary["generator"].get("verdict") == "invalid":
-            said.append("its numbers can't be trusted, as its generator was the bottleneck")
+            lost = recovered.summary["errors"].get(ErrorKind.WORKER_LOST)
+            why = "it lost simulations with a worker" if lost else "its generator was the bottleneck"
+            said.append(f"its numbers can't be trusted, as {why}")
         if not recovered.is_whole:
             said.append("it did not come to its end, and what it left is taken")
         caution = f"limits are taken from the baseline {name}: {', and '.join(said)}" if said else None

@@ -132,11 +132,14 @@ class Going(RuleBasedStateMachine):
         super().__init__()
         self.shares = Shares()
         self.truth = {}
+        self.from_the_start = set()
         self.names = iter(range(10**6))
 
     @rule(target=running, count=st.integers(1, 5))
     def add(self, count):
         names = [f"w{next(self.names)}" for _ in range(count)]
+        if not any(self.truth.values()):
+            self.from_the_start.update(names)
         for name in names:
             self.shares.add(name)
             self.truth[name] = 0
@@ -148,7 +151,8 @@ class Going(RuleBasedStateMachine):
         if chosen is None:
             assert not self.truth or (may_miss and self.shares.gaps)
             return multiple()
-        assert self.truth[chosen] == min(self.truth.values())
+        rivals = self.from_the_start & set(self.truth)  # who joined later has a head start, which wears off
+        assert all(self.truth[chosen] <= self.truth[rival] for rival in rivals)
         self.truth[chosen] += 1
         return chosen
 
@@ -171,6 +175,21 @@ class Going(RuleBasedStateMachine):
 
 
 TestGoing = Going.TestCase
+
+
+@given(st.integers(3, 30), st.integers(2, 20))
+def test_who_joins_late_gets_about_twice_its_share_until_it_has_as_many(workers, busy):
+    shares = shares_of(workers)
+    going = [shares.choose() for _ in range(workers * busy)]
+    shares.add("late")
+    at_first = Counter()
+    for turn in range(4 * workers * busy):
+        going.append(shares.choose())
+        shares.ended(going.pop(0))
+        if turn < workers * busy // 2:
+            at_first[going[-1]] += 1
+    assert at_first["late"] <= 2 * (sum(at_first.values()) // (workers + 1)) + 2
+    assert max(shares.running.values()) - min(shares.running.values()) <= 2
 
 
 @given(st.integers(2, 20), st.randoms(use_true_random=False))
