@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from coval_load.cluster.lease import LEASE_S
 from coval_load.cluster.pipes import read_piece, write_piece
 
 END = "end"
@@ -32,6 +33,7 @@ GATHER_S = 0.01
 """What follows an item within this time goes as one, each way: an item takes a millisecond, whatever is in it."""
 END_WITHIN_S = 3.0
 """From the end of its standard input to the end of a process that is asked to end."""
+_LATER_S = 1.0
 _PUT_WITHIN_S = 30.0
 _SAY_WITHIN_S = 5.0
 
@@ -138,13 +140,16 @@ class _Bridge:
     process: "subprocess.Popen[bytes]"
     to_process: Pieces = attrs.field(factory=Pieces, init=False)
     from_process: Pieces = attrs.field(factory=Pieces, init=False)
+    heard: threading.Event = attrs.field(factory=threading.Event, init=False)
+    """Anything came from the coordinator."""
     was_read: threading.Event = attrs.field(factory=threading.Event, init=False)
     blame: str = attrs.field(default="", init=False)
 
     def run(self) -> str:
-        threads = [self._start(one) for one in (self._listen, self._write, self._read)]
+        threads = [self._start(one) for one in (self._listen, self._write, self._read, self._watch_lease)]
         self._report()
         self._end()
+        self.heard.set()
         self._say((self.worker, self._why(), True), self.outbox)
         if threads[0].is_alive():
             self._say(END, self.inbox)
@@ -167,7 +172,16 @@ class _Bridge:
         self.was_read.wait(END_WITHIN_S)  # a process that it started may have its standard output, and live on
         self.from_process.close()
 
+    def _watch_lease(self) -> None:
+        """The process ends itself when nothing is heard; one that was stopped can't."""
+        while self.process.poll() is None:
+            if not self.heard.wait(LEASE_S + _LATER_S):
+                self._kill(f"it was killed, since nothing was heard of the coordinator for {LEASE_S:g} s")
+                return
+            self.heard.clear()
+
     def _hear(self, item: Any) -> None:
+        self.heard.set()
         if item == KILL:
             self._kill("it was killed, as the coordinator asked for")
         elif not self.to_process.offer(item):

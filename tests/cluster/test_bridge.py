@@ -218,3 +218,13 @@ def test_exit_statuses_in_words():
     assert describe_end(0) == "its process ended with exit code 0"
     assert describe_end(-9) == "its process was killed by SIGKILL"
     assert describe_end(-64 - 50) == "its process was killed by signal 114"
+
+
+def test_a_process_that_stands_still_is_killed_when_nothing_is_heard_of_the_coordinator(monkeypatch):
+    monkeypatch.setattr(bridge, "LEASE_S", 0.2)
+    monkeypatch.setattr(bridge, "_LATER_S", 0.1)
+    bridged = Bridged()
+    os.kill(bridged.pid, signal.SIGSTOP)
+    bridged.thread.join(20)
+    assert not bridged.thread.is_alive()
+    assert bridged.why == "it was killed, since nothing was heard of the coordinator for 0.2 s"
