@@ -25,7 +25,9 @@ COMPUTING = [
 ]
 """What takes long goes first; before them all goes whatever is in none of these, which waits, too."""
 SECONDS: Mapping[str, float] = {
+    "test_cut_off": 25,
     "test_realtime_conversations": 23,
+    "test_worker_faults": 28,
     "test_broken_terminal": 20,
     "test_dashboard": 20,
     "test_report_page": 20,
@@ -35,6 +37,8 @@ SECONDS: Mapping[str, float] = {
     "test_full_disk": 15,
     "test_realtime_guide": 15,
     "test_colours": 11,
+    "test_worker_limits": 14,
+    "test_workers": 10,
     "test_kept_conversations": 10,
     "test_misbehaviour": 10,
     "test_http_attacks": 9,

@@ -24,16 +24,16 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 class DaskCluster:
     """A scheduler and its workers in `folder`, all they print in files there. `options` are for each of them."""
 
-    def __init__(self, mother, folder, *options, host="127.0.0.1", prefix=()):
+    def __init__(self, mother, folder, *options, host="127.0.0.1", namespace=None):
         self.mother, self.folder, self.options, self.host = mother, folder, options, host
         self.file = folder / "scheduler.json"
         self.workers = []
-        self.scheduler = self._start("scheduler", "--port=0", prefix=prefix)
+        self.scheduler = self._start("scheduler", "--port=0", namespace=namespace)
 
-    def worker(self, threads=1, *, host=None, prefix=()):
+    def worker(self, threads=1, *, host=None, namespace=None):
         """Starts another Dask worker; its pid."""
         named = f"dask-{len(self.workers) + 1}"
-        pid = self._start("worker", f"--nthreads={threads}", "--no-nanny", name=named, host=host, prefix=prefix)
+        pid = self._start("worker", f"--nthreads={threads}", "--no-nanny", name=named, host=host, namespace=namespace)
         self.workers.append(pid)
         return pid
 
@@ -50,11 +50,11 @@ class DaskCluster:
         """What all of them printed, or those of a kind."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob(f"dask-{whose}*.txt")))
 
-    def _start(self, kind, *options, name=None, host=None, prefix=()):
+    def _start(self, kind, *options, name=None, host=None, namespace=None):
         words = [f"--host={host or self.host}", f"--scheduler-file={self.file}", "--no-dashboard", *options]
         words += [f"--name={name}"] if name else []
         said = self.folder / f"dask-{kind}-{len(self.workers)}.txt"
-        return self.mother.start(kind, [*words, *self.options], said, prefix)
+        return self.mother.start(kind, [*words, *self.options], said, namespace)
 
 
 class Mother:
@@ -63,9 +63,9 @@ class Mother:
     def __init__(self, process):
         self.process, self.pids = process, []
 
-    def start(self, kind, words, said, prefix=()):
-        """`dask scheduler` or `dask worker`; in the network namespace that `prefix` names, if any."""
-        order = {"kind": kind, "words": words, "said": str(said), "namespace": [*prefix]}
+    def start(self, kind, words, said, namespace=None):
+        """`dask scheduler` or `dask worker`; in the network namespace of that name, if any."""
+        order = {"kind": kind, "words": words, "said": str(said), "namespace": namespace}
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
         self.pids.append(int(self.process.stdout.readline()))
@@ -153,7 +153,7 @@ def _become(order):
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if order["namespace"]:
-        _enter(*order["namespace"])
+        enter_namespace(order["namespace"])
     said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, file in enumerate((nothing, said, said)):
@@ -163,7 +163,8 @@ def _become(order):
     commands[order["kind"]](order["words"], prog_name=f"dask {order['kind']}")
 
 
-def _enter(name):
+def enter_namespace(name):
+    """Has this thread make its sockets in the network namespace of that name from now on."""
     with Path(f"/var/run/netns/{name}").open("rb") as namespace:
         assert ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) == 0, ctypes.get_errno()
 
