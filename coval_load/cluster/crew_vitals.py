@@ -1,5 +1,6 @@
 """How the workers of a run fare, as one figure for each: that of the busiest, second by second."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -19,20 +20,24 @@ _NOTHING: Mapping[str, Any] = dict.fromkeys(("watched_s", *_SECONDS), 0.0)
 @attrs.define(eq=False)
 class CrewVitals:
     """Keeps `results.vitals` up to date: CPU of the busiest process each second, memory of all, and the worst of each
-    limit. `own` are the coordinator's. `health` tells how each process fares, for `results.workers`.
+    limit. `own` are the coordinator's, `origin` is the start of the run on the Trio clock. `health` tells how each process fares, for `results.workers`.
     """
 
     members: Mapping[str, Member]
     results: Results
     own: Results
+    origin: float
     health: Callable[[], Iterable[WorkerHealth]]
     _before: dict[str, Mapping[str, Any]] = attrs.field(factory=dict, init=False)
 
     async def run(self) -> None:
         """Until cancelled."""
+        # Workers report on the second of the run: half a second later all have.
+        due = self.origin + EVERY_S / 2
         try:
             while True:
-                await trio.sleep(EVERY_S)
+                due += EVERY_S * max(1, math.ceil((trio.current_time() - due) / EVERY_S))
+                await trio.sleep_until(due)
                 self.look()
         finally:
             self.look()

@@ -149,7 +149,7 @@ class Elsewhere:
             async with trio.open_nursery() as background:
                 background.start_soon(watch_generator, own)
                 hall = Hall(self.crew, job, sounds, origin, own, _casts(self.crew, job))
-                background.start_soon(CrewVitals(self.crew.members, job.results, own, hall.health).run)
+                background.start_soon(CrewVitals(self.crew.members, job.results, own, origin, hall.health).run)
                 try:
                     yield hall
                 finally:
