@@ -38,7 +38,7 @@ SECONDS: Mapping[str, float] = {
     "test_realtime_guide": 15,
     "test_colours": 11,
     "test_worker_limits": 14,
-    "test_workers": 10,
+    "test_worker_runs": 10,
     "test_kept_conversations": 10,
     "test_misbehaviour": 10,
     "test_http_attacks": 9,

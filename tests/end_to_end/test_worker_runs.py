@@ -18,7 +18,7 @@ from in_process import answers, chat_plan, on_the_line, voice_plan, write_tone
 
 from coval_load.cli.main import cli
 from coval_load.cli.workers import MOST
-from coval_load.cluster import crew, dask_start
+from coval_load.cluster import dask_start, muster
 from coval_load.engine.distribution import Distribution
 from coval_load.engine.run_folder import read_rows
 from coval_load.report.recovery import recover
@@ -294,7 +294,7 @@ async def test_what_can_not_be_is_refused_before_anything_is_dialled(tmp_path, o
 def refused(address, within_s):
     """What `run` says of the cluster at `address`, which it gives `within_s` to be of use."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crew, "READY_WITHIN_S", within_s)
+        patch.setattr(muster, "READY_WITHIN_S", within_s)
         patch.setattr(dask_start, "CONNECT_WITHIN_S", within_s)
         done = CliRunner().invoke(cli, ["run", "plan.json", "--out=run", f"--cluster={address}"])
     assert done.exit_code == 2
