@@ -20,7 +20,10 @@ _NOTHING: Mapping[str, Any] = dict.fromkeys(("watched_s", *_SECONDS), 0.0)
 @attrs.define(eq=False)
 class CrewVitals:
     """Keeps `results.vitals` up to date: CPU of the busiest process each second, memory of all, and the worst of each
-    limit. `own` are the coordinator's, `origin` is the start of the run on the Trio clock. `health` tells how each process fares, for `results.workers`.
+    limit.
+
+    `own` are the coordinator's; `origin` is the start of the run on the Trio clock, in seconds; `health` tells how
+    each process fares, for `results.workers`.
     """
 
     members: Mapping[str, Member]
