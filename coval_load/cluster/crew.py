@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
-import orjson
 import trio
 
 from coval_load.cluster import messages as say
@@ -42,6 +41,7 @@ class Stand:
 
     results: Results
     sounds: RecordingsHere
+    may_record: bool
     take_fault: Callable[[str], object]
     joined: Callable[[], object]
     alone: Callable[[], object]
@@ -103,6 +103,8 @@ class Crew:
             stand.results.note(
                 f"{len(self.members) - len(ready)} of {len(self.members)} workers were not ready in time"
             )
+        if self.broken is not None:
+            self._break(self.broken)
 
     # Simulations: see `remote.Dealer`
 
@@ -115,10 +117,12 @@ class Crew:
         assert self.stand is not None
         member.dealt += 1
         simulation.worker, simulation.worker_number = name, member.number
-        number = simulation.identity.number
+        number = simulation.number
         member.deals[simulation.scenario, number] = simulation
-        recorded = self.stand.sounds.dealt(simulation.identity, name)
+        recorded = self.stand.may_record and self.stand.sounds.dealt(simulation.identify(), name)
         due_s = order.due - self.origin
+        if order.at_once and not simulation.is_open:
+            due_s -= self.lead_s  # what made room for it has ended by the workers' clocks, not by ours
         start = say.Start(simulation.scenario, number, due_s, order.at_once, order.waited, recorded)
         self.mail.send(member, start)
 
@@ -126,18 +130,22 @@ class Crew:
         """See `Dealer`."""
         member = self._member_of(simulation)
         if member is not None:
-            self.mail.send(member, say.Cancel(simulation.scenario, simulation.identity.number))
+            self.mail.send(member, say.Cancel(simulation.scenario, simulation.number))
 
     def forget(self, simulation: RemoteSimulation) -> None:
         """See `Dealer`."""
         member = self._member_of(simulation)
         if member is not None:
-            del member.deals[simulation.scenario, simulation.identity.number]
+            del member.deals[simulation.scenario, simulation.number]
             self.shares.ended(member.name)
 
     def misses(self) -> bool:
         """See `Dealer`."""
         return self.shares.misses()
+
+    def places_of(self, wanted: int) -> int:
+        """See `Dealer`."""
+        return self.shares.places_of(wanted)
 
     def most_connections(self) -> int | None:
         """See `Dealer`."""
@@ -150,7 +158,7 @@ class Crew:
 
     def _member_of(self, simulation: RemoteSimulation) -> Member | None:
         member = None if simulation.worker is None else self.members[simulation.worker]
-        key = (simulation.scenario, simulation.identity.number)
+        key = (simulation.scenario, simulation.number)
         return member if member is not None and member.deals.get(key) is simulation else None
 
     def ask(self, worker: str, recording: say.Recording) -> None:
@@ -192,16 +200,16 @@ class Crew:
 
     def _hear(self, member: Member, message: say.FromWorker) -> None:
         match message:
-            case say.Ended(scenario, number, row):
+            case say.Ended(scenario, number):
                 simulation = member.deals.get((scenario, number))
                 if simulation is not None:
-                    simulation.ended(orjson.loads(row))
+                    simulation.ended(message)
             case say.Pong(number, at):
                 member.clock.ponged(number, at, trio.current_time())
             case say.Report(body):
                 if self._adding is not None:
                     self._adding.add(body["measured"])
-                member.report = body
+                member.report = {**member.report, **body}
             case say.Sound():
                 if self.stand is not None:
                     self.stand.sounds.take(message)
@@ -235,7 +243,9 @@ class Crew:
 
     def _enlist(self, member: Member) -> None:
         """It gets simulations from now on."""
-        self._tell_origin(member)
+        at = self._origin_there(member)
+        assert at is not None
+        self.mail.send(member, say.Origin(at))
         self.shares.add(member.name)
 
     def _refuse(self, member: Member, reasons: Sequence[str]) -> None:
@@ -258,10 +268,13 @@ class Crew:
             self._lose(member, why)
 
     def _lose(self, member: Member, why: str) -> None:
-        was_working = member.state == "ready" and not math.isnan(self.origin) and not self._winding_up
+        has_begun = not math.isnan(self.origin)
+        was_working = member.state == "ready" and has_begun and not self._winding_up
+        # Of one that ends before it has reported its last, some of what it measured is missing.
+        owes = self._winding_up and member.name in self.shares.running
         member.state = "gone"
         member.lost_at = trio.current_time()
-        if was_working or member.deals or math.isnan(self.origin):
+        if was_working or owes or member.deals or not has_begun:
             member.lost = why
         self.shares.lost(member.name, leaves_gap=was_working and not self.takes_over)
         told = f"{member.name} on {member.host} was lost: {why}"
@@ -304,7 +317,7 @@ class Crew:
             self._lose(member, f"nothing was heard of it for {SILENT_S:g} s")
             self.post.kill(member.name)
         if member.state in ("setting", "ready"):
-            self.mail.ping(member)
+            self.mail.ping(member, self._origin_there(member))
         if member.state == "ready" and not math.isnan(self.origin) and member.clock.is_known:
             self._follow(member)
         if not member.is_there and now - member.sent_at > LEASE_S + CLOSED_WITHIN_S:
@@ -314,16 +327,16 @@ class Crew:
         return READY_WITHIN_S if member.state == "setting" else 0.0
 
     def _follow(self, member: Member) -> None:
-        if member.name in self.shares.running:
-            self._tell_origin(member)
+        if member.name in self.shares.running or self._winding_up:
             return
         self._enlist(member)
         if self.stand is not None:
             self.stand.joined()
 
-    def _tell_origin(self, member: Member) -> None:
-        if member.clock.is_known:
-            self.mail.send(member, say.Origin(member.clock.theirs(self.origin + self.lead_s)))
+    def _origin_there(self, member: Member) -> float | None:
+        """The start of the run by a worker's own clock, None as long as that is not known."""
+        has_begun = member.clock.is_known and not math.isnan(self.origin)
+        return member.clock.theirs(self.origin + self.lead_s) if has_begun else None
 
     # The end
 
@@ -332,9 +345,12 @@ class Crew:
         self._winding_up = True
         if self.stand is not None:
             await self.stand.sounds.all_here()
-        for member in self.ready():
-            self.mail.send(member, say.Finish())
-        while any(member.state == "ready" for member in self.members.values()):
+        told: set[str] = set()
+        while ready := self.ready():
+            for member in ready:
+                if member.name not in told:  # some may only now have got ready
+                    self.mail.send(member, say.Finish())
+                    told.add(member.name)
             with trio.move_on_after(REPORTED_WITHIN_S) as patience:
                 await self.change()
             if patience.cancelled_caught:

@@ -1,5 +1,6 @@
 """A run over several workers: the same as in one process, but for where its simulations go on."""
 
+import math
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from coval_load.cluster.recordings_here import RecordingsHere
 from coval_load.cluster.remote import RemoteCast, RemoteFloor
 from coval_load.cluster.where import Local, Where
 from coval_load.engine.health import watch_generator
-from coval_load.engine.plan import Timeouts
+from coval_load.engine.plan import Selection, Timeouts
 from coval_load.engine.pulse import Waiting
 from coval_load.engine.results import Results
 from coval_load.engine.run_folder import RunFolder
@@ -176,17 +177,23 @@ class Hall:
 
     @property
     def timeouts(self) -> Timeouts:
-        """See `Stage`: workers keep the deadlines; what they do is heard of somewhat later."""
-        planned, lead_s = self.job.ensemble.plan.timeouts, self.crew.lead_s
-        longest_s = planned.simulation_s + planned.close_s + 2 * lead_s + 1.0
-        return attrs.evolve(planned, simulation_s=longest_s, grace_s=planned.grace_s + lead_s)
+        """See `Stage`: workers keep the deadlines of simulations; what they do is heard of somewhat later."""
+        planned = self.job.ensemble.plan.timeouts
+        return attrs.evolve(planned, simulation_s=math.inf, grace_s=planned.grace_s + self.crew.lead_s)
 
     def make_floor(self, limits: Mapping[str, int | None], write_row: WriteRow) -> Floor:
         """See `Stage`."""
-        takes_over, clean = self.crew.takes_over, self.job.clean
-        results = self.job.results
+        kept = self.job.ensemble.plan.recording
+        as_it_came = kept.audio == "none" and not isinstance(kept.transcripts, Selection)
         return RemoteFloor(
-            self.timeouts, limits, results, write_row, dealer=self.crew, takes_over=takes_over, clean=clean
+            self.timeouts,
+            limits,
+            self.job.results,
+            write_row,
+            dealer=self.crew,
+            takes_over=self.crew.takes_over,
+            clean=self.job.clean,
+            write_line=self.job.write_line if as_it_came else None,
         )
 
     def longest_waiting(self) -> Waiting | None:
@@ -202,6 +209,7 @@ class Hall:
         stand = Stand(
             results=self.job.results,
             sounds=self.sounds,
+            may_record=self.job.ensemble.plan.recording.audio != "none",
             take_fault=partial(self.job.faults.add_text),
             joined=runner.refill,
             alone=runner.cut,

@@ -25,11 +25,11 @@ class Mail:
             self._writing.append(member)
         member.outgoing.append(message)
 
-    def ping(self, member: Member) -> None:
-        """Ask what its clock says."""
+    def ping(self, member: Member, origin: float | None = None) -> None:
+        """Ask what its clock says, and tell when the run began by it."""
         self._pings += 1
         member.clock.pinged(self._pings, trio.current_time())
-        self.send(member, Ping(self._pings))
+        self.send(member, Ping(self._pings, origin))
 
     def _flush(self) -> None:
         writing, self._writing = self._writing, []

@@ -22,9 +22,10 @@ class Setting:
 
 @attrs.frozen
 class Ping:
-    """To be answered at once."""
+    """To be answered at once. `origin`: when the run began by the worker's own clock, as far as it is known by now."""
 
     number: int
+    origin: float | None = None
 
 
 @attrs.frozen
@@ -36,9 +37,9 @@ class Origin:
 
 @attrs.frozen
 class Start:
-    """Simulation `number` of the scenario at index `scenario`. `at_once`: it follows another one that has ended, and
-    begins as soon as this is heard; else when it is due. `waited`: what its actions are late by is not counted from
-    its due time. `recorded`: its audio may come to be kept.
+    """Simulation `number` of the scenario at index `scenario`: it begins when it is due, or when this is heard if that
+    is later. `at_once`: another one had to end first, so nobody is late then. `waited`: what its actions are late by
+    is not counted from its due time. `recorded`: its audio may come to be kept.
     """
 
     scenario: int
@@ -105,11 +106,13 @@ class Pong:
 
 @attrs.frozen
 class Ended:
-    """A simulation is settled. `row` is its line of `simulations.jsonl`, masked."""
+    """A simulation is settled. `row` is its line of `simulations.jsonl`, masked; `status` and `error` are in it, too."""
 
     scenario: int
     number: int
     row: bytes
+    status: str
+    error: dict[str, Any] | None = None
 
 
 @attrs.frozen

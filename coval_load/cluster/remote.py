@@ -2,17 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
+import orjson
 import trio
 
 from coval_load.actors.simulation import Identity
+from coval_load.cluster.messages import Ended
 from coval_load.engine.labels import Labels
 from coval_load.engine.outcome import ErrorKind, Failure, Outcome, Stage
 from coval_load.engine.plan import Timeouts
 from coval_load.engine.results import Results
 from coval_load.engine.settling import Floor, Ticket
+from coval_load.engine.shapes.interface import OpenShape
 from coval_load.engine.tally import Account
 from coval_load.plans.casting import identify
 from coval_load.plans.keeping import WriteRow
@@ -36,6 +40,10 @@ class Dealer(Protocol):
 
     def misses(self) -> bool:
         """Whether the next simulation of an open load falls to a worker that was lost."""
+        ...
+
+    def places_of(self, wanted: int) -> int:
+        """How many of the places of a closed load fall to workers that are there."""
         ...
 
     def most_connections(self) -> int | None:
@@ -78,16 +86,21 @@ class Order:
 class RemoteSimulation:
     """An `engine.scenario.Actor` that another process carries out. `scenario` is the index of its scenario."""
 
-    identity: Identity
+    number: int
     scenario: int
     account: Account
     dealer: Dealer
+    identify: Callable[[], Identity] = attrs.field(repr=False)
+    is_open: bool = False
+    """Whether its scenario is an open load: when it is due does not follow from when others ended."""
     order: Order | None = attrs.field(default=None, init=False)
     worker: str | None = attrs.field(default=None, init=False)
     """The name of the worker that has, or had it."""
     worker_number: int = attrs.field(default=0, init=False)
-    told: dict[str, Any] | None = attrs.field(default=None, init=False)
+    line: bytes | None = attrs.field(default=None, init=False)
     """Its row, masked, as the worker sent it."""
+    status: str = attrs.field(default="", init=False)
+    """How it ended, as the worker sees it."""
     _failure: Failure | None = attrs.field(default=None, init=False)
     _closed: trio.Event | None = attrs.field(default=None, init=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -106,7 +119,8 @@ class RemoteSimulation:
             with trio.CancelScope(shield=True):
                 self.dealer.cancel(self)
                 await self._over.wait()
-            raise
+            if self._closed is None:
+                raise
         finally:
             self.dealer.forget(self)
         if self._failure is None:
@@ -117,12 +131,12 @@ class RemoteSimulation:
         finally:
             raise Told(self._failure)
 
-    def ended(self, row: dict[str, Any]) -> None:
+    def ended(self, message: Ended) -> None:
         """Its worker sent its row."""
-        self.told = row
-        error = row["error"]
-        if row["outcome"] == "failed" and error is not None:
+        error = message.error
+        if message.status == "failed" and error is not None:
             self._failure = Failure(ErrorKind(error["kind"]), Stage(error["stage"]), error["message"], error["turn"])
+        self.line, self.status = message.row, message.status
         self._over.set()
 
     def lost(self, why: str, closed: trio.Event) -> bool:
@@ -145,7 +159,7 @@ class RemoteSimulation:
 
     def row(self) -> dict[str, Any]:
         """See `Actor`: of one that no worker has told of."""
-        return self.identity.blank_row(self.worker_number)
+        return self.identify().blank_row(self.worker_number)
 
     def finished(self, outcome: Outcome) -> None:
         """See `Actor`."""
@@ -160,7 +174,12 @@ class RemoteCast:
     run_id: str
     results: Results
     dealer: Dealer
+    _is_open: bool = attrs.field(init=False)
     _accounts: dict[int, CountsOnly] = attrs.field(factory=dict, init=False)
+
+    @_is_open.default
+    def _shape_is_open(self) -> bool:
+        return isinstance(self.troupe.scenario.shape, OpenShape)
 
     def labels(self, number: int) -> Labels:
         """See `engine.scenario.Cast`."""
@@ -168,8 +187,8 @@ class RemoteCast:
 
     def __call__(self, number: int) -> RemoteSimulation:
         """See `engine.scenario.Cast`."""
-        identity = identify(self.run_id, self.troupe, number)
-        return RemoteSimulation(identity, self.at, self._account(identity.labels), self.dealer)
+        account, who = self._account(self.labels(number)), partial(identify, self.run_id, self.troupe, number)
+        return RemoteSimulation(number, self.at, account, self.dealer, who, self._is_open)
 
     def _account(self, labels: Labels) -> CountsOnly:
         account = self.results.account(labels)
@@ -180,7 +199,10 @@ class RemoteCast:
 
 
 class RemoteFloor(Floor):
-    """Settles simulations that go on elsewhere: who runs them measures, and makes their rows."""
+    """Settles simulations that go on elsewhere: who runs them measures, and makes their rows.
+
+    `write_line` takes a row as it came, where nothing is to be made of it; None: something is.
+    """
 
     def __init__(
         self,
@@ -192,13 +214,18 @@ class RemoteFloor(Floor):
         dealer: Dealer,
         takes_over: bool,
         clean: Callable[[Any], Any],
+        write_line: Callable[[bytes], object] | None = None,
     ) -> None:
         super().__init__(timeouts, limits, results, write_row)
-        self._dealer, self._takes_over, self._clean = dealer, takes_over, clean
+        self._dealer, self._takes_over, self._clean, self._write_line = dealer, takes_over, clean, write_line
 
     def offers(self) -> bool:
         """See `Floor`: not what a lost worker would have had."""
         return not self._dealer.misses()
+
+    def places_of(self, wanted: int) -> int:
+        """See `Floor`: not what lost workers would have had."""
+        return self._dealer.places_of(wanted)
 
     def may_follow(self, outcome: Outcome) -> bool:
         """See `Floor`: a place that a worker was lost with goes with it, unless others take it over."""
@@ -230,7 +257,15 @@ class RemoteFloor(Floor):
         """See `Floor`."""
         actor = ticket.actor
         assert isinstance(actor, RemoteSimulation)
-        if actor.told is None:
+        if actor.line is None:
             return dict(self._clean(super().row_of(ticket, outcome, started_at)))
         error = None if outcome.error is None else outcome.error.row()
-        return {**actor.told, "outcome": outcome.status, "error": error}
+        return {**orjson.loads(actor.line), "outcome": outcome.status, "error": error}
+
+    def _write(self, ticket: Ticket, outcome: Outcome, started_at: float | None) -> None:
+        actor = ticket.actor
+        assert isinstance(actor, RemoteSimulation)
+        if self._write_line is not None and actor.line is not None and actor.status == outcome.status:
+            self._write_line(actor.line)
+        else:
+            super()._write(ticket, outcome, started_at)

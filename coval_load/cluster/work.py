@@ -28,6 +28,8 @@ from coval_load.plans.rehearsal import Ensemble
 from coval_load.plans.venue import Loop, open_loop
 
 REPORT_EVERY_S = 1.0
+VERDICT_EVERY = 5
+"""Reports: what a worker says of itself is some thirty figures, and of hundreds of workers."""
 
 
 class ToldFaults(FaultLog):
@@ -64,6 +66,7 @@ class Work:
     """Where in the plan each scenario stands, by name."""
     _open: set[str] = attrs.field(init=False)
     """Scenarios whose simulations are due whatever becomes of others."""
+    _reports: int = attrs.field(default=0, init=False)
     _finish: trio.Event = attrs.field(factory=trio.Event, init=False)
     _additions: Additions = attrs.field(init=False)
 
@@ -142,10 +145,9 @@ class Work:
 
         has_begun = False
         with scope:
-            if not start.at_once:
-                await trio.sleep_until(due)
-                if scenario.name in self._open:
-                    self.results.record(metrics.START_LATENESS, trio.current_time() - due)
+            await trio.sleep_until(due)
+            if scenario.name in self._open and not start.at_once:
+                self.results.record(metrics.START_LATENESS, trio.current_time() - due)
             has_begun = True
             await self._floor.settle(ticket(), waited=start.waited)
         if not has_begun:
@@ -159,7 +161,8 @@ class Work:
         if line is None:
             self.results.count(metrics.ROWS_LOST)
             line = as_json(self._least_of(row), self._redactor.clean) or b"{}"
-        self.speech.say(say.Ended(scenario, number, line), len(line))
+        error = None if row["error"] is None else self._redactor.clean(row["error"])
+        self.speech.say(say.Ended(scenario, number, line, row["outcome"], error), len(line))
 
     def _least_of(self, row: dict[str, Any]) -> dict[str, Any]:
         """What is left of a row that can't be cleaned of secrets: how it ended, and no word of the agent's."""
@@ -189,10 +192,12 @@ class Work:
         body = {
             "measured": measured,
             "vitals": told(self.results.vitals),
-            "verdict": verdict(self.results.evidence()),
             "stages": dict(self._floor.stages()),
             "waiting": self._waiting(),
         }
+        if self._reports % VERDICT_EVERY == 0 or self._finish.is_set():
+            body["verdict"] = verdict(self.results.evidence())
+        self._reports += 1
         self.speech.say(say.Report(body), 20_000)
 
     def _waiting(self) -> dict[str, Any] | None:

@@ -89,8 +89,10 @@ class Worker:
         async for message in self.speech.heard():
             self._heard_at = trio.current_time()
             match message:
-                case say.Ping(number):
+                case say.Ping(number, origin):
                     self.speech.say(say.Pong(number, trio.current_time()))
+                    if origin is not None and self._work is not None:
+                        self._work.take(say.Origin(origin))
                 case say.Setting():
                     self._setting = message
                     self._set.set()

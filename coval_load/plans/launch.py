@@ -140,10 +140,12 @@ class _Run:
                 open_recorder(folder.simulations_file, venue.clean_rows(clean), lost) as rows,
                 open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,
             ):
-                job = self.job(keeping, narrator, run_id)
+                job = self.job(keeping, rows.write_line, narrator, run_id)
                 await self.simulate(venue, job, keeping.before(rows.write), timeline.write, watches)
 
-    def job(self, keeping: Keeping, narrator: Narrator | None, run_id: str) -> Job:
+    def job(
+        self, keeping: Keeping, write_line: Callable[[bytes], object], narrator: Narrator | None, run_id: str
+    ) -> Job:
         return Job(
             ensemble=self.ensemble,
             folder=self.folder,
@@ -151,6 +153,7 @@ class _Run:
             faults=FaultLog(self.folder.fault_file, self.redactor.text),
             clean=self.redactor.clean,
             keeping=keeping,
+            write_line=write_line,
             run_id=self.earlier.run_id if self.earlier else run_id,
             elapsed_s=self.earlier.elapsed_s if self.earlier else 0.0,
             narrator=narrator,

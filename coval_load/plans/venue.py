@@ -56,6 +56,8 @@ class Job:
     faults: FaultLog
     clean: Clean
     keeping: Keeping
+    write_line: Callable[[bytes], object]
+    """Takes a row of a simulation that is JSON already, masked, and needs nothing of `keeping`."""
     run_id: str
     elapsed_s: float = 0.0
     narrator: Narrator | None = None

@@ -7,6 +7,7 @@ import attrs
 
 from coval_load.cluster import messages
 from coval_load.cluster.crew_vitals import told
+from coval_load.cluster.work import VERDICT_EVERY
 from coval_load.engine import metrics
 from coval_load.engine.added import Additions
 from coval_load.engine.plain_json import dump_json
@@ -35,13 +36,15 @@ class OwnClock:
 
 def make_body(worker):
     """What a report says: see `cluster.work`."""
-    worker.results.vitals.watched_s += MEASURED_EVERY_S
+    vitals = worker.results.vitals
+    vitals.watched_s += MEASURED_EVERY_S
+    is_due = round(vitals.watched_s) % VERDICT_EVERY == 1 or worker.is_finishing
     return {
         "measured": worker.additions.take(),
-        "vitals": told(worker.results.vitals),
-        "verdict": verdict(worker.results.evidence()),
+        "vitals": told(vitals),
         "stages": {"conversation": len(worker.open)} if worker.open else {},
         "waiting": None,
+        **({"verdict": verdict(worker.results.evidence())} if is_due else {}),
     }
 
 
@@ -74,6 +77,7 @@ class SimulatedWorker:
     unable: list = attrs.field(factory=list)
     is_hung: bool = attrs.field(default=False, init=False)
     is_dead: bool = attrs.field(default=False, init=False)
+    is_finishing: bool = attrs.field(default=False, init=False)
     book: object = attrs.field(default=None, init=False)
     results: object = attrs.field(default=None, init=False)
     additions: object = attrs.field(default=None, init=False)
@@ -133,6 +137,8 @@ class SimulatedWorker:
     @_do.register
     def _(self, ping: messages.Ping):
         self._say(messages.Pong(ping.number, self.clock.reads(self.calendar.now)))
+        if ping.origin is not None:
+            self.origin = ping.origin
 
     @_do.register
     def _(self, origin: messages.Origin):
@@ -147,8 +153,7 @@ class SimulatedWorker:
         due_at = self.clock.when(self.origin + start.due_s)
         may_be_late = self.book.is_open(start.scenario) and not start.at_once
         conversation = self._due[key] = _Conversation(self.book.part(*key), due_at, may_be_late)
-        at = self.calendar.now if start.at_once else max(due_at, self.calendar.now)
-        self.calendar.at(at + self.late_s, self._begin, key, conversation)
+        self.calendar.at(max(due_at, self.calendar.now) + self.late_s, self._begin, key, conversation)
 
     @_do.register
     def _(self, cancel: messages.Cancel):
@@ -167,6 +172,7 @@ class SimulatedWorker:
         for key, conversation in [*self.open.items(), *self._due.items()]:
             self._settle(key, conversation, "cancelled")
         self._due.clear()
+        self.is_finishing = True
         self._report()
         self._say(messages.Bye())
         self.die("its process ended with exit code 0")
@@ -214,7 +220,8 @@ class SimulatedWorker:
         if self.open.pop(key, None) is not None:
             self.truth.closed(identity)
         self.truth.settled[identity.scenario, identity.number].append(outcome)
-        self._say(messages.Ended(*key, dump_json(self._row(conversation, outcome))))
+        row = self._row(conversation, outcome)
+        self._say(messages.Ended(*key, dump_json(row), outcome, row["error"]))
 
     def _row(self, conversation, outcome):
         part, began_at = conversation.part, conversation.began_at

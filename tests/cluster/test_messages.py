@@ -26,10 +26,12 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     float: FLOATS,
     bool: st.booleans(),
     int | None: st.none() | INTS,
+    float | None: st.none() | FLOATS,
     str | None: st.none() | TEXTS,
     list[str]: st.lists(TEXTS),
     dict[str, str]: st.dictionaries(TEXTS, TEXTS),
     dict[str, Any]: st.dictionaries(TEXTS, PLAIN, max_size=3),
+    dict[str, Any] | None: st.none() | st.dictionaries(TEXTS, PLAIN, max_size=3),
 }
 PACK = partial(msgpack.packb, unicode_errors="surrogatepass")
 WAYS = {
@@ -104,7 +106,7 @@ def test_a_piece_that_is_cut_off_anywhere_is_a_value_error(way):
         [["Ping", 1]],
         [[]],
         [[1]],
-        [[1, 2, 3]],
+        [[1, 2, 3, 4]],
         [7],
         7,
         None,
