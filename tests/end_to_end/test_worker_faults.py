@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import attrs
-import pytest
 import trio
 from command import coval_load
 from crowd import LIMIT, QUICK, Crowd, rows_of, summary_of
@@ -17,12 +16,6 @@ from in_process import chat_plan, on_the_line
 
 LONG_S = 0.7
 """Of one conversation, as long as there is something to wait for."""
-
-
-@pytest.fixture(scope="module")
-def parent():
-    with mother() as found:
-        yield found
 
 
 @attrs.define
@@ -79,7 +72,7 @@ def values_of(rows):
     return sum("response_latency" in turn.get("metrics", {}) for row in rows for turn in row["transcript"])
 
 
-async def test_a_run_goes_on_without_those_that_are_killed_or_hang(parent, tmp_path):
+async def a_run_goes_on_without_those_that_are_killed_or_hang(parent, tmp_path):
     load = {"concurrency": LIMIT, "simulations": 300}
     async with going(parent, tmp_path, 4, load, workers={"when_lost": "take_over"}) as run:
         agent, (killed, orphaned, hung, _) = run.agent, run.cluster.workers
@@ -131,7 +124,7 @@ async def test_a_run_goes_on_without_those_that_are_killed_or_hang(parent, tmp_p
     assert told - theirs < summary["metrics"]["response_latency"]["count"] <= told
 
 
-async def test_what_a_lost_worker_had_is_left_and_a_dead_scheduler_ends_the_run(parent, tmp_path):
+async def what_a_lost_worker_had_is_left_and_a_dead_scheduler_ends_the_run(parent, tmp_path):
     load = {"concurrency": 6, "duration": "1h"}
     async with going(parent, tmp_path, 3, load) as run:
         agent, workers = run.agent, run.cluster.workers
@@ -159,3 +152,17 @@ async def test_what_a_lost_worker_had_is_left_and_a_dead_scheduler_ends_the_run(
     assert summary["counts"]["failed"] == len(lost_rows(tmp_path)) == 6
     assert json.loads((tmp_path / "run" / "run.json").read_text())["exit_code"] == 97
     assert (tmp_path / "run" / "report.html").exists()
+
+
+async def test_workers_and_a_scheduler_that_die(tmp_path):
+    """Side by side, for most of each is to wait."""
+    runs = (
+        a_run_goes_on_without_those_that_are_killed_or_hang,
+        what_a_lost_worker_had_is_left_and_a_dead_scheduler_ends_the_run,
+    )
+    with mother() as parent:
+        async with trio.open_nursery() as nursery:
+            for run in runs:
+                folder = tmp_path / run.__name__[:20]
+                folder.mkdir()
+                nursery.start_soon(run, parent, folder)

@@ -12,6 +12,9 @@ from crowd import LIMIT, QUICK, Crowd, rows_of, summary_of
 from dask_processes import ended, family, workers_of
 from in_process import chat_plan, on_the_line
 
+A_CLOCK_S = 0.02
+"""What the clocks of processes of one machine are at most told to be apart."""
+
 
 async def test_eight_are_eight_over_all_workers(tmp_path):
     agent = Crowd(many=LIMIT, delay_s=0.05)
@@ -23,7 +26,11 @@ async def test_eight_are_eight_over_all_workers(tmp_path):
     assert agent.most == LIMIT
     assert agent.calls == 120
     assert summary_of(tmp_path)["counts"]["completed"] == 120
-    dealt = Counter(row["worker"] for row in rows_of(tmp_path))
+    rows = rows_of(tmp_path)
+    for row in rows:
+        assert min(row["metrics"].values()) > -A_CLOCK_S, row  # nobody is called before it is due
+        assert row["started_at"] - row["scheduled_at"] > -A_CLOCK_S, row
+    dealt = Counter(row["worker"] for row in rows)
     assert dealt.keys() == {1, 2, 3}
     assert min(dealt.values()) > 20
     assert any("the limit of 8 simulations at once" in note for note in summary_of(tmp_path)["notes"])
@@ -54,7 +61,7 @@ def _kill(pid):
         return
 
 
-async def test_the_first_interrupt_lets_those_at_workers_finish(tmp_path):
+async def the_first_interrupt_lets_those_at_workers_finish(tmp_path):
     agent = Crowd(many=4, delay_s=3600)
     async with busy(tmp_path, agent, grace="1h") as (command, pids):
         command.interrupt(signal.SIGINT)
@@ -69,7 +76,7 @@ async def test_the_first_interrupt_lets_those_at_workers_finish(tmp_path):
     assert {worker["lost"] for worker in summary_of(tmp_path)["generator"]["workers"]} == {None}
 
 
-async def test_the_second_interrupt_cuts_them_off(tmp_path):
+async def the_second_interrupt_cuts_them_off(tmp_path):
     agent = Crowd(many=4, delay_s=3600)
     async with busy(tmp_path, agent, grace="1h") as (command, pids):
         command.interrupt(signal.SIGINT)
@@ -85,7 +92,7 @@ async def test_the_second_interrupt_cuts_them_off(tmp_path):
     assert summary_of(tmp_path)["counts"]["cancelled"] == 4
 
 
-async def test_nothing_outlives_a_run_that_is_killed(tmp_path):
+async def nothing_outlives_a_run_that_is_killed(tmp_path):
     agent = Crowd(many=4, delay_s=3600)
     async with busy(tmp_path, agent) as (command, pids):
         command.process.kill()
@@ -94,7 +101,7 @@ async def test_nothing_outlives_a_run_that_is_killed(tmp_path):
         await ended(pids, within_s=30)
 
 
-async def test_an_interrupt_before_the_workers_are_there(tmp_path):
+async def an_interrupt_before_the_workers_are_there(tmp_path):
     (tmp_path / "plan.json").write_text(json.dumps(chat_plan("ws://127.0.0.1:1", "hello")))
     async with running("run", "plan.json", "--out=run", "--workers=2", cwd=tmp_path) as command:
         await command.says("workers: 2 processes on this machine")
@@ -105,3 +112,18 @@ async def test_an_interrupt_before_the_workers_are_there(tmp_path):
         await ended(pids)
     assert "Traceback" not in command.err
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+async def test_runs_that_are_interrupted_or_killed(tmp_path):
+    """Side by side, for most of each is to wait."""
+    ends = (
+        the_first_interrupt_lets_those_at_workers_finish,
+        the_second_interrupt_cuts_them_off,
+        nothing_outlives_a_run_that_is_killed,
+        an_interrupt_before_the_workers_are_there,
+    )
+    async with trio.open_nursery() as nursery:
+        for end in ends:
+            folder = tmp_path / end.__name__
+            folder.mkdir()
+            nursery.start_soon(end, folder)

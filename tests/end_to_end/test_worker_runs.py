@@ -77,7 +77,7 @@ class Line:
     async def chat(self, call):
         self._look_around(call)
         while True:
-            await call.say(f"you said {(await call.hear())['text']}")
+            await call.say(f"you said {(await call.hear())['text']} and {call.headers.get('authorization')}")
 
     async def voice(self, call):
         self._look_around(call)
@@ -261,6 +261,9 @@ def test_secrets_stay_with_the_agent(made):
     assert len(made.line.workers) == 4
     assert "coval_load.cluster" in made.line.told
     assert "distributed" in made.said
+    for name in ("one", "two"):
+        chats = [row["transcript"] for row in made.runs[name].rows if row["scenario"] == "chat"]
+        assert {chat[1]["content"].partition(" and ")[2] for chat in chats} == {"***"}
     shown = TOKEN[:7]
     assert shown not in made.line.told
     assert shown not in made.said
