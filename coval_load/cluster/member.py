@@ -65,7 +65,7 @@ class Member:
             clock_error_s=self.clock.error_s if self.clock.is_known else None,
             joined_at_s=0.0 if math.isnan(self.joined_at) else max(self.joined_at - began_at, 0.0),
             lost=self.lost,
-            lost_at_s=None if math.isnan(self.lost_at) else self.lost_at - began_at,
+            lost_at_s=None if math.isnan(self.lost_at) else max(self.lost_at - began_at, 0.0),
             simulations=self.dealt,
             simulations_lost=self.simulations_lost,
         )

@@ -82,6 +82,10 @@ class Shares:
             self._missing -= self._turns
         return falls
 
+    def places_of(self, wanted: int) -> int:
+        """How many of `wanted` places that are kept filled fall to workers that are there; at least one, with any."""
+        return wanted - wanted * self._gaps // self._turns if self._gaps else wanted
+
     def choose(self, *, may_miss: bool = False) -> str | None:
         """Who gets the next simulation, which it has from now on; of several with as few, who was at it first.
 

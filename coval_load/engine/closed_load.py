@@ -104,7 +104,7 @@ class ClosedLoad:
         self._nursery.start_soon(self._open, before, trio.current_time(), self._nursery)
 
     def refill(self) -> None:
-        """Open again the places that were given up; see `Floor.may_follow`."""
+        """Open again places that were given up, as many as it is to have; see `Floor.places_of`."""
         if self._nursery is not None and not self._stopped.is_set() and not self._exhausted:
             self._nursery.start_soon(self._open, 0, trio.current_time(), self._nursery)
 
@@ -121,6 +121,8 @@ class ClosedLoad:
     async def _open(self, before: int, due: float, simulations: trio.Nursery) -> None:
         # Every place below the former number is there already; one above it may still be finishing its last.
         for place in range(before, self._wanted):
+            if len(self._places) >= self.floor.places_of(self._wanted):
+                return
             if place not in self._places:
                 self._places.add(place)
                 simulations.start_soon(self._place, place, due)
@@ -136,7 +138,7 @@ class ClosedLoad:
                     return
                 began = trio.current_time()
                 outcome = await self._one(number, due, at_once)
-                if not self.floor.may_follow(outcome):
+                if not self.floor.may_follow(outcome) and len(self._places) > self.floor.places_of(self._wanted):
                     return
                 failed_at_once = outcome.status == "failed" and trio.current_time() - began < AT_ONCE_S
                 self._failed_in_a_row = self._failed_in_a_row + 1 if failed_at_once else 0

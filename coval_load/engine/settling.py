@@ -65,8 +65,12 @@ class Floor:
         return True
 
     def may_follow(self, outcome: Outcome) -> bool:
-        """Whether the place of a closed load goes on after a simulation that ended like this."""
+        """Whether the place of a closed load goes on after a simulation that ended like this, in any case."""
         return True
+
+    def places_of(self, wanted: int) -> int:
+        """How many of the places that a closed load wants it is to have now."""
+        return wanted
 
     def noted_start(self, late_s: float) -> None:
         """A simulation of an open load is called so late, in seconds."""

@@ -144,7 +144,7 @@ def test_their_clocks_are_their_own_and_can_be_measured():
 
 def test_a_simulation_begins_when_it_is_due_by_the_worker_s_clock_and_takes_what_it_takes():
     async def act(desk):
-        began = desk.begin(say.Start(0, 7, 5.0), say.Start(0, 8, 5.0, at_once=True))
+        began = desk.begin(say.Start(0, 7, 5.0), say.Start(0, 8, -1.0, at_once=True))
         await trio.sleep(20)
         truth = desk.cluster.truth
         assert truth.begun["default", 7][0].at == pytest.approx(began + 5, abs=0.001)
