@@ -11,6 +11,8 @@ from coval_load.engine.run_folder import read_rows
 QUICK = {"coalesce_timeout_seconds": 0}
 LIMIT = 8
 """What is usual for chat over WebSocket."""
+A_CLOCK_S = 0.02
+"""Clocks of processes of one machine are told to be less apart than this."""
 
 
 @attrs.define
@@ -70,3 +72,10 @@ def rows_of(folder):
 
 def summary_of(folder):
     return json.loads((folder / "run" / "summary.json").read_text())
+
+
+def assert_none_was_early(rows):
+    """Nobody is called before it is due, by whatever is measured."""
+    for row in rows:
+        assert min(row["metrics"].values()) > -A_CLOCK_S, row
+        assert row["started_at"] - row["scheduled_at"] > -A_CLOCK_S, row

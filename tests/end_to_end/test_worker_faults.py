@@ -10,7 +10,7 @@ from functools import partial
 import attrs
 import trio
 from command import coval_load
-from crowd import LIMIT, QUICK, Crowd, rows_of, summary_of
+from crowd import LIMIT, QUICK, Crowd, assert_none_was_early, rows_of, summary_of
 from dask_processes import DaskCluster, certificates, ended, mother, workers_of
 from in_process import chat_plan, on_the_line
 
@@ -97,6 +97,7 @@ async def a_run_goes_on_without_those_that_are_killed_or_hang(parent, tmp_path):
     failed = lost_rows(tmp_path)
     assert {row["error"]["kind"] for row in failed} == {"worker_lost"}
     assert all(" was lost: " in row["error"]["message"] for row in failed)
+    assert_none_was_early(row for row in rows if row["error"] is None)
     counts = summary["counts"]
     assert counts["offered"] == 300 == counts["completed"] + counts["failed"]
     assert summary["errors"] == {"worker_lost": len(failed)}
