@@ -187,7 +187,7 @@ class _Run:
         scenarios = list(map(self._scenario, self.ensemble.troupes, stage.casts))
         floor = stage.make_floor(plan.limits.per_agent, write_row)
         limits = plan.limits.per_agent
-        runner = Runner(scenarios, stage.timeouts, limits, results, write_row, job.elapsed_s, floor)
+        runner = Runner(scenarios, plan.timeouts, limits, results, write_row, job.elapsed_s, floor)
         stage.attend(runner)
         heed: Interrupts = await background.start(heed_interrupts, runner, job.narrator is None)
 
