@@ -72,8 +72,12 @@ def serve(worker: str, inbox_name: str, outbox_name: str, command: Sequence[str]
 
 def carry(worker: str, inbox: Queue, outbox: Queue, command: Sequence[str]) -> str:
     """As `serve`, with queues that are open."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-    return _Bridge(worker, inbox, outbox, process).run()
+    # Whatever it puts aside goes with it, also when it is killed.
+    with tempfile.TemporaryDirectory(prefix="coval-load-worker-", ignore_cleanup_errors=True) as folder:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        own = {**os.environ, "TMPDIR": folder}
+        process = subprocess.Popen(command, **pipes, start_new_session=True, env=own)
+        return _Bridge(worker, inbox, outbox, process).run()
 
 
 @attrs.define(eq=False)

@@ -106,7 +106,7 @@ class Pong:
 
 @attrs.frozen
 class Ended:
-    """A simulation is settled. `row` is its line of `simulations.jsonl`, masked; `status` and `error` are in it, too."""
+    """A simulation is settled. `row` is its line of `simulations.jsonl`, masked; it has `status` and `error`, too."""
 
     scenario: int
     number: int

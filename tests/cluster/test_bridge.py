@@ -113,6 +113,14 @@ def test_an_end_of_its_own_is_told_and_waits_for_nobody(bridged):
     assert bridged.outbox.get() == ("worker-1", "its process ended with exit code 3", True)
 
 
+def test_what_a_process_puts_aside_goes_with_it(bridged):
+    folder = Path(psutil.Process(bridged.pid).environ()["TMPDIR"])
+    (folder / "aside").write_text("half a recording")
+    os.kill(bridged.pid, signal.SIGKILL)
+    bridged.thread.join(20)
+    assert not folder.exists()
+
+
 def test_a_process_that_was_killed_is_told(bridged):
     os.kill(bridged.pid, signal.SIGKILL)
     assert bridged.ended() == "its process was killed by SIGKILL"
