@@ -7,8 +7,10 @@ What is in the queues: to a worker, lists of pieces, `END` or `KILL`; from worke
 `(worker, why, is_dead)`.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -74,9 +76,13 @@ def carry(worker: str, inbox: Queue, outbox: Queue, command: Sequence[str]) -> s
     """As `serve`, with queues that are open."""
     # Whatever it puts aside goes with it, also when it is killed.
     with tempfile.TemporaryDirectory(prefix="coval-load-worker-", ignore_cleanup_errors=True) as folder:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        own = {**os.environ, "TMPDIR": folder}
-        process = subprocess.Popen(command, **pipes, start_new_session=True, env=own)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "TMPDIR": folder},
+        )
         return _Bridge(worker, inbox, outbox, process).run()
 
 
