@@ -61,7 +61,8 @@ class Work:
     _recordings: RecordingsThere = attrs.field(init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
     _recorded: dict[str, set[int]] = attrs.field(init=False)
-    _scopes: dict[tuple[int, int], trio.CancelScope] = attrs.field(factory=dict, init=False)
+    _dealt: dict[tuple[int, int], tuple[trio.CancelScope, float]] = attrs.field(factory=dict, init=False)
+    """What ends each simulation that goes on, by scenario and number, and when of the run it was due."""
     _places: Mapping[str, int] = attrs.field(init=False)
     """Where in the plan each scenario stands, by name."""
     _open: set[str] = attrs.field(init=False)
@@ -120,9 +121,9 @@ class Work:
             case say.Start():
                 self._start(message)
             case say.Cancel(scenario, number):
-                scope = self._scopes.get((scenario, number))
-                if scope is not None:
-                    scope.cancel()
+                dealt = self._dealt.get((scenario, number))
+                if dealt is not None:
+                    dealt[0].cancel()
             case say.Recording():
                 self._recordings.decide(message)
             case say.Finish():
@@ -131,7 +132,8 @@ class Work:
     # One simulation
 
     def _start(self, start: say.Start) -> None:
-        scope = self._scopes[start.scenario, start.number] = trio.CancelScope()
+        scope = trio.CancelScope()
+        self._dealt[start.scenario, start.number] = scope, start.due_s
         if start.recorded:
             self._recorded[self.ensemble.plan.scenarios[start.scenario].name].add(start.number)
         self._nursery.start_soon(self._one, start, scope)
@@ -156,8 +158,9 @@ class Work:
     def _ended(self, row: dict[str, Any]) -> None:
         scenario, number = self._places[row["scenario"]], row["number"]
         self._recorded[row["scenario"]].discard(number)
-        self._scopes.pop((scenario, number), None)
-        line = as_json({**row, "worker": self.setting.number}, self._redactor.clean)
+        _, due_s = self._dealt.pop((scenario, number))
+        row |= {"worker": self.setting.number, "scheduled_at": due_s}  # the origin may be better known by now
+        line = as_json(row, self._redactor.clean)
         if line is None:
             self.results.count(metrics.ROWS_LOST)
             line = as_json(self._least_of(row), self._redactor.clean) or b"{}"
@@ -168,7 +171,7 @@ class Work:
         """What is left of a row that can't be cleaned of secrets: how it ended, and no word of the agent's."""
         error = row["error"] and {**row["error"], "message": "what it said can't be shown"}
         nothing: dict[str, Any] = {"transcript": [], "events": [], "metrics": {}, "recording": None}
-        return {**row, **nothing, "worker": self.setting.number, "error": error}
+        return {**row, **nothing, "error": error}
 
     # What was measured
 

@@ -106,6 +106,8 @@ class Truth:
     """All values that were measured, by metric."""
     reported: defaultdict = attrs.field(factory=lambda: defaultdict(list), init=False)
     """Those in reports that reached the coordinator."""
+    reports: list = attrs.field(factory=list, init=False)
+    """The same as they came: the worker, when by the true clock, and the values by metric."""
     lost_with: dict = attrs.field(factory=dict, init=False)
     """What was open, by scenario's name and number, where a worker ended before its simulations did."""
 
@@ -114,6 +116,11 @@ class Truth:
         for key in _keys(identity):
             self.open_now[key] += 1
             self.most_open[key] = max(self.most_open[key], self.open_now[key])
+
+    def reported_by(self, worker, at, values):
+        self.reports.append((worker, at, values))
+        for metric, reported in values.items():
+            self.reported[metric] += reported
 
     def closed(self, identity):
         for key in _keys(identity):

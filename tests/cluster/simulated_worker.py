@@ -51,6 +51,7 @@ def make_body(worker):
 @attrs.define
 class _Conversation:
     part: object
+    due_s: float
     due_at: float
     may_be_late: bool
     """Whether it was waited for: its scenario is an open load, and it follows no other one."""
@@ -152,7 +153,7 @@ class SimulatedWorker:
         assert key not in self.open | self._due, f"{key} was started twice"
         due_at = self.clock.when(self.origin + start.due_s)
         may_be_late = self.book.is_open(start.scenario) and not start.at_once
-        conversation = self._due[key] = _Conversation(self.book.part(*key), due_at, may_be_late)
+        conversation = self._due[key] = _Conversation(self.book.part(*key), start.due_s, due_at, may_be_late)
         self.calendar.at(max(due_at, self.calendar.now) + self.late_s, self._begin, key, conversation)
 
     @_do.register
@@ -232,7 +233,7 @@ class SimulatedWorker:
         return {
             **told,
             "metrics": {"queue_time": waited_s} | ({"connect_time": part.connect_s} if began_at is not None else {}),
-            "scheduled_at": self._run_time(conversation.due_at),
+            "scheduled_at": conversation.due_s,
             "started_at": None if began_at is None else self._run_time(began_at),
             "ended_at": self._run_time(self.calendar.now),
             "outcome": outcome,
@@ -261,8 +262,7 @@ class SimulatedWorker:
         self._say(messages.Report(make_body(self)), functools.partial(self._reported, values))
 
     def _reported(self, values):
-        for metric, reported in values.items():
-            self.truth.reported[metric] += reported
+        self.truth.reported_by(self.name, self.calendar.now, values)
 
     def _watch_lease(self):
         if not self._waits(self._watch_lease):
