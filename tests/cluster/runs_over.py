@@ -10,6 +10,7 @@ from unittest import mock
 
 import attrs
 import trio
+from hypothesis import settings
 from modelled_parts import Model
 from simulated_cluster import simulated_cluster
 
@@ -22,8 +23,8 @@ from coval_load.engine.virtual_time import VirtualClock
 from coval_load.faults import Faulty
 
 AGENTS = ("alpha", "beta")
-REPORTING_S = 1.5
-"""What a worker measured longer ago than this it has reported, but for what it takes on the way."""
+FEW = settings(max_examples=settings().max_examples // 4)
+"""A whole run takes some tenths of a second."""
 
 
 def ensemble_of(*loads, agents=AGENTS[:1], per_agent=100_000, **given):
@@ -65,7 +66,7 @@ class ThoroughClock(VirtualClock, trio.abc.Instrument):
 
 @attrs.frozen
 class Fault:
-    """At `at` seconds after the workers were asked for, the cluster's `act` is called, of the `worker`-th or of none."""
+    """`at` seconds after the workers were asked for the cluster's `act` is called, of the `worker`-th or of none."""
 
     at: float
     act: str

@@ -250,7 +250,9 @@ class SimulatedWorker:
 
     def _report_on_the_second(self):
         since_s = 0.0 if self.origin is None else self._run_time(self.calendar.now)
-        self.calendar.after(MEASURED_EVERY_S - since_s % MEASURED_EVERY_S, self._report_again)
+        left_s = MEASURED_EVERY_S - since_s % MEASURED_EVERY_S
+        # Less than what its clock can tell apart would be the same instant again and again.
+        self.calendar.after(left_s if left_s > 1e-6 else left_s + MEASURED_EVERY_S, self._report_again)
 
     def _report_again(self):
         if not self._waits(self._report_again):
