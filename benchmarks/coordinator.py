@@ -46,7 +46,9 @@ class Spent(trio.abc.Instrument):
 
     seconds: Counter = attrs.field(factory=Counter)
     turns: Counter = attrs.field(factory=Counter)
-    began: float = attrs.field(factory=time.thread_time)
+    began: float = 0.0
+    ended: float = 0.0
+    ran_s: float = 0.0
     _began_turn: float = 0.0
 
     def before_task_step(self, task):
@@ -57,11 +59,22 @@ class Spent(trio.abc.Instrument):
         self.seconds[kind] += time.thread_time() - self._began_turn
         self.turns[kind] += 1
 
-    def shares(self, seconds):
+    async def watch(self, live):
+        """From the start of the load to its end, when all workers have reported: beside the simulations."""
+        trio.lowlevel.add_instrument(self)
+        self.began, self.ran_s = time.thread_time(), -trio.current_time()
+        try:
+            await trio.sleep_forever()
+        finally:
+            trio.lowlevel.remove_instrument(self)
+            self.ended, self.ran_s = time.thread_time(), self.ran_s + trio.current_time()
+
+    def shares(self):
         """CPU of each kind for each second of the run, Trio's share added."""
-        between = time.thread_time() - self.began - sum(self.seconds.values())
+        between = self.ended - self.began - sum(self.seconds.values())
         total = sum(self.turns.values())
-        return {kind: (spent + between * self.turns[kind] / total) / seconds for kind, spent in self.seconds.items()}
+        spent = {kind: seconds + between * self.turns[kind] / total for kind, seconds in self.seconds.items()}
+        return {kind: seconds / self.ran_s for kind, seconds in spent.items()}
 
 
 def kind_of(name):
@@ -118,11 +131,8 @@ async def measure(clock, arguments, folder, spent):
     ensemble = loaded(planned(arguments.at_once, arguments.minutes))
     at_most_s = arguments.minutes * 60 + 2 * length + 7200
     async with simulated_cluster(workers=arguments.workers, model=model, at_most_s=at_most_s) as cluster:
-        trio.lowlevel.add_instrument(spent)
-        spent.began = time.thread_time()
-        finished = await run_with(cluster, ensemble, create(folder / "run", "coordinator", datetime.now(UTC)))
-        trio.lowlevel.remove_instrument(spent)
-    return finished.summary
+        created = create(folder / "run", "coordinator", datetime.now(UTC))
+        return (await run_with(cluster, ensemble, created, watches=[spent.watch])).summary
 
 
 def main():
@@ -138,14 +148,14 @@ def main():
         measuring = partial(measure, arguments=arguments, folder=Path(name), spent=spent)
         summary = trio.run(clock.run, measuring, clock=clock)
         rows = [json.loads(line) for line in (Path(name) / "run" / "timeline.jsonl").read_text().splitlines()]
-    seconds = rows[-1]["at"]
+    seconds = spent.ran_s
     counts = summary["counts"]
     assert counts["completed"] == counts["started"] == counts["offered"], counts
     starts = counts["started"] / seconds
     most = max(row["running"] for row in rows)
     made = f"{counts['started']:,} in {seconds:.0f} s ({starts:.0f}/s)"
     print(f"{arguments.workers} workers, up to {most:,} at once, {made}")
-    shares = spent.shares(seconds)
+    shares = spent.shares()
     simulated = shares.pop("simulated workers", 0.0)
     for kind, share in sorted(shares.items(), key=lambda pair: -pair[1]):
         print(f"  {kind:<28}{share:>8.1%} of a core")

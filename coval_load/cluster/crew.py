@@ -23,6 +23,8 @@ from coval_load.engine.run_folder import versions
 from coval_load.engine.worker_health import WorkerHealth
 
 TICK_S = 1.0
+PING_EVERY_S = 1.5
+"""Every second tick."""
 CLOSED_WITHIN_S = 2.0
 """A process that ends takes no longer until the system has closed its connections."""
 REPORTED_WITHIN_S = 15.0
@@ -316,7 +318,8 @@ class Crew:
         if member.state in ("setting", "ready") and now - member.heard_at > SILENT_S + self._busy_s(member):
             self._lose(member, f"nothing was heard of it for {SILENT_S:g} s")
             self.post.kill(member.name)
-        if member.state in ("setting", "ready"):
+        if member.state in ("setting", "ready") and not now - member.pinged_at < PING_EVERY_S:
+            member.pinged_at = now
             self.mail.ping(member, self._origin_there(member))
         if member.state == "ready" and not math.isnan(self.origin) and member.clock.is_known:
             self._follow(member)

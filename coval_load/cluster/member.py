@@ -36,6 +36,7 @@ class Member:
     """When anything came from it last."""
     sent_at: float = math.nan
     """When anything was sent to it last."""
+    pinged_at: float = math.nan
     joined_at: float = math.nan
     lost_at: float = math.nan
     lost: str | None = None
