@@ -8,7 +8,6 @@ import attrs
 import trio
 
 from coval_load.cluster.clocks import Clock
-from coval_load.cluster.messages import ToWorker
 from coval_load.cluster.remote import RemoteSimulation
 from coval_load.engine.worker_health import WorkerHealth
 
@@ -31,7 +30,6 @@ class Member:
     clock: Clock = attrs.field(factory=Clock)
     deals: dict[tuple[int, int], RemoteSimulation] = attrs.field(factory=dict)
     """What it carries out now, by scenario and number."""
-    outgoing: list[ToWorker] = attrs.field(factory=list)
     heard_at: float = math.nan
     """When anything came from it last."""
     sent_at: float = math.nan
