@@ -43,6 +43,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/chat.py
 	$(BIN)/python benchmarks/connections.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/coordinator.py
+	$(BIN)/python benchmarks/shared_interpreter.py
+	$(BIN)/python benchmarks/workers.py
 
 bench-peers: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
