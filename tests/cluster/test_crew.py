@@ -7,6 +7,9 @@ from modelled_parts import Model
 from runs_over import FEW, Fault, ensemble_of, run_over
 from test_crew_faults import check, check_limit, faults_of
 
+from coval_load.cluster.crew import Crew, Stand
+from coval_load.cluster.post import Broken
+from coval_load.engine.results import Results
 from coval_load.plans.ending import EXIT_NONE_COMPLETED, EXIT_WORKERS_LOST
 
 FOUR_S = Model(length_s=(4.0, 4.0))
@@ -80,14 +83,40 @@ def test_the_last_place_of_so_many_simulations_is_kept_by_who_is_left():
     assert (ran.counts["completed"], ran.counts["failed"]) == (4, 1)
 
 
+def test_what_follows_begins_when_it_is_told():
+    ran = run_over(ensemble_of({"concurrency": 1, "simulations": 5}), model=FOUR_S, workers=2)
+    first, last = (ran.truth.begun["s0", number][0].at for number in (0, 4))
+    assert last - first == pytest.approx(4 * 4.0, abs=0.05)
+    assert all(0 <= row["metrics"]["queue_time"] < 0.02 for row in ran.rows)
+
+
 @FEW
-@given(st.floats(0.0, 3.0), st.integers(0, 30))
-def test_who_joins_while_the_run_ends_does_not_keep_it_from_ending(before_s, seed):
-    ensemble = ensemble_of({"concurrency": 2, "simulations": 2})
-    faults = [Fault(6.0 - before_s, "join"), Fault(4.5, "hang", 0)]
-    ran = run_over(ensemble, faults=faults, model=FOUR_S, workers=2, seed=seed)
+@given(st.floats(3.0, 12.0), st.integers(0, 30))
+def test_who_joins_while_the_run_ends_does_not_keep_it_from_ending(at, seed):
+    ensemble = ensemble_of({"concurrency": 1, "simulations": 1})
+    faults = [Fault(2.5, "hang", 1), Fault(2.5, "hang", 2), Fault(at, "join")]
+    ran = run_over(ensemble, faults=faults, model=FOUR_S, workers=3, seed=seed)
     check(ran)
-    assert ran.took_s < 40
+    assert ran.took_s < 30
+    assert ran.finished.exit_code == EXIT_WORKERS_LOST
+
+
+def test_a_scheduler_that_died_before_the_start_ends_the_run():
+    told = []
+    results = Results()
+    crew = Crew(None, b"", "run")
+    crew.take(Broken("it is gone"))
+    stand = Stand(
+        results=results,
+        sounds=None,
+        may_record=False,
+        take_fault=told.append,
+        joined=lambda: told.append("joined"),
+        alone=lambda: told.append("alone"),
+    )
+    crew.begin(0.0, stand)
+    assert told == ["alone"]
+    assert any("it is gone" in note for note in results.notes)
 
 
 @FEW
