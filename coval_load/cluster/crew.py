@@ -364,7 +364,8 @@ class Crew:
     def health(self) -> list[WorkerHealth]:
         """How each worker fared that took part, or should have."""
         began_at = self.origin + self.lead_s
-        return [one.health(began_at) for one in self.members.values() if one.state != "expected"]
+        took_part = (one for one in self.members.values() if one.state != "expected" and not one.lost_at < self.origin)
+        return [one.health(began_at) for one in took_part]
 
     # Between them
 
