@@ -141,7 +141,7 @@ async def tell(send: Callable[[bytes], object], ends_a_second: float) -> None:
         due += 1 / ends_a_second
         await trio.sleep_until(due)
         number += 1
-        send(encode_from_worker([Ended(0, number, ROW)]))
+        send(encode_from_worker([Ended(0, number, ROW, "completed")]))
         if due - reported >= 1:
             reported = due
             send(encode_from_worker([REPORT]))

@@ -303,8 +303,8 @@ def show(work: str, workers: int, is_control: bool, found: dict) -> None:
         return "+".join(f"{value:.0%}" for value in values) or "-"
 
     print(
-        f"{work:7}{'commands' if is_control else 'workers':9}{workers:2}{found['sessions']:6}"
-        f"{found['units_a_second']:10,.0f}{found['us_a_unit']:9.1f}{shares(found['each']):>10}"
+        f"{work:7}{'commands' if is_control else 'workers':9}{workers:2}{found['sessions']:9}"
+        f"{found['units_a_second']:9,.0f}{found['us_a_unit']:9.1f}{shares(found['each']):>10}"
         f"{shares(found['limit']):>11}{found['coordinator']:8.0%}{found['agent']:7.0%}{found['agent_us']:9.1f}"
         f"{found['idle']:6.0%}  {found['said']}",
         flush=True,
@@ -331,7 +331,7 @@ def main(work: str, workers: str, rounds: int, control: bool, no_workers: bool, 
     if size.share and "chat" in work and (reason := why_not()):
         raise SystemExit(f"{reason}; on a machine with a core for each worker and two to spare, use --share 0")
     print(
-        f"{'':16}{'n':>2}{'at once':>6}{'units/s':>9}{'us/unit':>9}{'CPU each':>10}{'at limit':>11}{'coord.':>8}"
+        f"{'':16}{'n':>2}{'at once':>9}{'units/s':>9}{'us/unit':>9}{'CPU each':>10}{'at limit':>11}{'coord.':>8}"
         f"{'agent':>7}{'us/unit':>9}{'idle':>6}  errors"
     )
     numbers = [int(number) for number in workers.split(",")]
