@@ -4,7 +4,7 @@ import math
 import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from coval_load.engine.settling import Floor
 from coval_load.engine.verdict import verdict
 from coval_load.engine.worker_health import COORDINATOR, WorkerHealth
 from coval_load.faults import Fault, Faulty
-from coval_load.plans.keeping import Keeping, WriteRow, open_keeping
+from coval_load.plans.keeping import WriteRow
 from coval_load.plans.launch import Finished, Watch, run_plan
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble
@@ -127,18 +127,6 @@ class Elsewhere:
     def clean_rows(self, clean: Clean) -> Clean:
         """See `Venue`: they come masked."""
         return lambda row: row
-
-    def open_keeping(
-        self,
-        plan: Plan,
-        folder: RunFolder,
-        results: Results,
-        clean: Clean,
-        *,
-        is_resumed: bool = False,
-    ) -> AbstractContextManager[Keeping]:
-        """See `Venue`."""
-        return open_keeping(plan, folder, results, clean, is_resumed=is_resumed)
 
     @asynccontextmanager
     async def open(self, job: Job) -> AsyncIterator[Stage]:

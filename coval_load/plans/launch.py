@@ -38,7 +38,7 @@ from coval_load.plans.ending import (
     note_limits,
 )
 from coval_load.plans.interruption import Interrupts, heed_interrupts
-from coval_load.plans.keeping import Keeping
+from coval_load.plans.keeping import Keeping, open_keeping
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble, Troupe
 from coval_load.plans.venue import Job, OwnProcess, Stage, Venue
@@ -135,7 +135,7 @@ class _Run:
         plan, folder, results, clean = self.ensemble.plan, self.folder, self.results, self.redactor.clean
         lost = partial(results.count, metrics.ROWS_LOST)
         resumed = self.earlier is not None
-        with venue.open_keeping(plan, folder, results, clean, is_resumed=resumed) as keeping:
+        with open_keeping(plan, folder, results, clean, is_resumed=resumed) as keeping:
             async with (
                 open_recorder(folder.simulations_file, venue.clean_rows(clean), lost) as rows,
                 open_recorder(folder.timeline_file, _as_it_is, lost) as timeline,

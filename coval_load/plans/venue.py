@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -35,7 +35,7 @@ from coval_load.engine.runner import Runner
 from coval_load.engine.scenario import Cast
 from coval_load.engine.settling import Floor
 from coval_load.plans.casting import Casting, OpenRecording, Way
-from coval_load.plans.keeping import Keeping, WriteRow, open_keeping
+from coval_load.plans.keeping import Keeping, WriteRow
 from coval_load.plans.plan import Plan
 from coval_load.plans.rehearsal import Ensemble, Role, Troupe
 from coval_load.plans.room import check_room
@@ -109,18 +109,6 @@ class Venue(Protocol):
         """What masks the secrets in rows, given what masks them anywhere."""
         ...
 
-    def open_keeping(
-        self,
-        plan: Plan,
-        folder: RunFolder,
-        results: Results,
-        clean: Clean,
-        *,
-        is_resumed: bool = False,
-    ) -> AbstractContextManager[Keeping]:
-        """See `plans.keeping.open_keeping`."""
-        ...
-
     def open(self, job: Job) -> AbstractAsyncContextManager[Stage]:
         """Everything a run needs until the block is left."""
         ...
@@ -168,18 +156,6 @@ class OwnProcess:
     def clean_rows(self, clean: Clean) -> Clean:
         """See `Venue`."""
         return clean
-
-    def open_keeping(
-        self,
-        plan: Plan,
-        folder: RunFolder,
-        results: Results,
-        clean: Clean,
-        *,
-        is_resumed: bool = False,
-    ) -> AbstractContextManager[Keeping]:
-        """See `Venue`."""
-        return open_keeping(plan, folder, results, clean, is_resumed=is_resumed)
 
     @asynccontextmanager
     async def open(self, job: Job) -> AsyncIterator[Stage]:
