@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 MEASURING = ["tests/end_to_end/test_starved.py", "tests/end_to_end/test_truth.py"]
 COMPUTING = [
     ["tests/report"],
+    ["tests/cluster"],
     ["tests/codecs", "tests/agents", "tests/actors"],
     ["tests/engine"],
     ["tests/reference"],
