@@ -78,7 +78,7 @@ def test_every_simulation_has_one_row_and_lets_go(told):
     assert counts["started"] == sum(row["started_at"] is not None for row in rows)
     assert summary["errors"].keys() <= {"connection_closed"}
     assert (runner.running, runner.queued) == (0, 0)
-    assert [semaphore.value for semaphore in runner._floor._agents.values()] == [2] * len(runner._floor._agents)
+    assert [semaphore.value for semaphore in runner.floor._agents.values()] == [2] * len(runner.floor._agents)
     assert open_descriptors() <= before
 
 
