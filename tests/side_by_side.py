@@ -25,7 +25,18 @@ COMPUTING = [
     ["tests/plans"],
 ]
 """What takes long goes first; before them all goes whatever is in none of these, which waits, too."""
+ALSO_WAITING = [
+    "tests/benchmarks/test_shared_interpreter.py",
+    "tests/benchmarks/test_workers_carry.py",
+    "tests/cluster/test_dask_post.py",
+    "tests/test_docs_cluster.py",
+]
+"""Beside those of tests/end_to_end: for processes that come up, and end."""
 SECONDS: Mapping[str, float] = {
+    "test_docs_cluster": 30,
+    "test_dask_post": 28,
+    "test_shared_interpreter": 12,
+    "test_workers_carry": 8,
     "test_cut_off": 30,
     "test_realtime_conversations": 23,
     "test_worker_faults": 23,
@@ -77,8 +88,8 @@ def found(pattern: str) -> list[str]:
 
 
 def waiting_shares(count: int = 3) -> list[list[str]]:
-    """The end-to-end tests but those that measure, in shares that take equally long."""
-    paths = {*found("tests/end_to_end/test_*.py")} - {*MEASURING}
+    """The end-to-end tests but those that measure, and others that wait, in shares that take equally long."""
+    paths = {*found("tests/end_to_end/test_*.py"), *ALSO_WAITING} - {*MEASURING}
     shares: list[list[str]] = [[] for _ in range(count)]
     for path in sorted(paths, key=lambda path: (-seconds([path]), path)):
         min(shares, key=seconds).append(path)
@@ -94,7 +105,17 @@ def computing_shares() -> list[list[str]]:
     taken = {"tests/end_to_end", *(path for share in COMPUTING for path in share)}
     folders = {str(Path(path).parent) for path in found("tests/*/**/test_*.py")}
     others = {folder for folder in folders if not any(Path(folder).is_relative_to(path) for path in taken)}
-    return [sorted({*others, *found("tests/test_*.py")}), *COMPUTING]
+    return [_that_compute(share) for share in ({*others, *found("tests/test_*.py")}, *COMPUTING)]
+
+
+def _that_compute(share: Iterable[str]) -> list[str]:
+    """A share without what waits; a folder that has some of that is told file by file."""
+    paths = {path for one in share for path in (found(f"{one}/**/test_*.py") if _has_waiting(one) else [one])}
+    return sorted(paths - {*ALSO_WAITING})
+
+
+def _has_waiting(folder: str) -> bool:
+    return any(Path(path).is_relative_to(folder) and path != folder for path in ALSO_WAITING)
 
 
 class Suite:
