@@ -13,8 +13,8 @@ from killed_runs import CAREFREE, assert_all_were_done_once, killed, resumed, ro
 
 
 def conversations(folder):
-    """What is kept, by id."""
-    return {path.stem: json.loads(path.read_text()) for path in (folder / "conversations").iterdir()}
+    """What is kept, by id; what a kill left half written is called otherwise."""
+    return {path.stem: json.loads(path.read_text()) for path in (folder / "conversations").glob("*.json")}
 
 
 def recordings(folder):
@@ -86,6 +86,7 @@ async def test_a_run_that_was_killed_goes_on_with_what_it_kept(tmp_path):
     assert_all_were_done_once(tmp_path, [("default", number) for number in range(100)])
     kept = conversations(tmp_path / "run")
     assert 8 <= len(kept) <= 13
+    assert len(kept) == len(list((tmp_path / "run" / "conversations").iterdir()))
     rows = rows_of(tmp_path)
     assert len(rows) >= 100
     assert len(kept_for(tmp_path / "run", "sample")) >= 8
