@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-deep test-peers check bench bench-peers build clean
+.PHONY: demo test test-deep test-benchmarks test-peers check bench bench-peers build clean
 
 $(STAMP): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ test: $(STAMP)
 
 test-deep: $(STAMP)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest
+
+test-benchmarks: $(STAMP)
+	$(BIN)/python -m pytest tests_benchmarks
 
 test-peers: $(STAMP)
 	$(BIN)/python -m pytest tests_peers

@@ -26,8 +26,6 @@ COMPUTING = [
 ]
 """What takes long goes first; before them all goes whatever is in none of these, which waits, too."""
 ALSO_WAITING = [
-    "tests/benchmarks/test_shared_interpreter.py",
-    "tests/benchmarks/test_workers_carry.py",
     "tests/cluster/test_dask_post.py",
     "tests/test_docs_cluster.py",
 ]
@@ -35,8 +33,6 @@ ALSO_WAITING = [
 SECONDS: Mapping[str, float] = {
     "test_docs_cluster": 30,
     "test_dask_post": 40,
-    "test_shared_interpreter": 12,
-    "test_workers_carry": 8,
     "test_cut_off": 36,
     "test_realtime_conversations": 45,
     "test_worker_faults": 26,

@@ -23,7 +23,7 @@ from coval_load.engine.virtual_time import VirtualClock
 from coval_load.faults import Faulty
 
 AGENTS = ("alpha", "beta")
-FEW = settings(max_examples=settings().max_examples // 4)
+FEW = settings(max_examples=settings().max_examples // 8)
 """A whole run takes some tenths of a second."""
 
 

@@ -15,7 +15,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "light_agent.py"
+FILE = Path(__file__).parents[1] / "benchmarks" / "light_agent.py"
 
 
 def loaded():

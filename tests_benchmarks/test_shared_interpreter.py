@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "shared_interpreter.py"
+FILE = Path(__file__).parents[1] / "benchmarks" / "shared_interpreter.py"
 
 
 def test_either_way_the_callers_speak_and_the_coordinator_is_heard():
