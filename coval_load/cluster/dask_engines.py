@@ -120,7 +120,7 @@ class Engines:
         await asyncio.gather(*tasks, return_exceptions=True)
         if not was_broken and self._outbox:
             with suppress(Exception):
-                await asyncio.wait_for(self._release(), _RELEASE_WITHIN_S)
+                await self._release()
 
     def _heard(self, event: Any) -> None:
         message = event[1]
@@ -235,7 +235,8 @@ class Engines:
     async def _release(self) -> None:
         """Queues count who has opened them; whoever waits in one, in the scheduler, waits until there is an item."""
         inboxes = [engine.inbox for engine in self.engines.values() if engine.inbox]
-        await asyncio.gather(*map(_empty, [self._outbox, *inboxes]))
+        with suppress(Exception):
+            await asyncio.wait_for(asyncio.gather(*map(_empty, [self._outbox, *inboxes])), _RELEASE_WITHIN_S)
         for _ in range(len(self.engines) + 2):
             self._outbox.close()
         for inbox in 3 * inboxes:
