@@ -165,7 +165,7 @@ class Hall:
 
     @property
     def timeouts(self) -> Timeouts:
-        """See `Stage`: workers keep the deadlines of simulations; what they do is heard of somewhat later."""
+        """Workers keep the deadlines of simulations; what they do is heard of somewhat later."""
         planned = self.job.ensemble.plan.timeouts
         return attrs.evolve(planned, simulation_s=math.inf, grace_s=planned.grace_s + self.crew.lead_s)
 

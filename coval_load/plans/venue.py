@@ -26,7 +26,6 @@ from coval_load.engine.http_pool import HttpPool, Recycling, open_pool
 from coval_load.engine.keepalive import Keepalive
 from coval_load.engine.metronome import Metronome
 from coval_load.engine.names import Resolver, any_address
-from coval_load.engine.plan import Timeouts
 from coval_load.engine.pulse import Waiting
 from coval_load.engine.reactor import Reactor, open_reactor
 from coval_load.engine.results import Results
@@ -76,11 +75,6 @@ class Stage(Protocol):
         """What makes the simulations of each scenario, in the plan's order."""
         ...
 
-    @property
-    def timeouts(self) -> Timeouts:
-        """The plan's deadlines, as they count for whoever starts and ends simulations here."""
-        ...
-
     def make_floor(self, limits: Mapping[str, int | None], write_row: WriteRow) -> Floor:
         """What settles the simulations of these casts."""
         ...
@@ -125,11 +119,6 @@ class Loop:
     def origin(self) -> float:
         """See `Stage`."""
         return self.services.origin
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """See `Stage`."""
-        return self.services.timeouts
 
     def make_floor(self, limits: Mapping[str, int | None], write_row: WriteRow) -> Floor:
         """See `Stage`."""
