@@ -5,7 +5,6 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -198,7 +197,7 @@ class Hall:
             results=self.job.results,
             sounds=self.sounds,
             may_record=self.job.ensemble.plan.recording.audio != "none",
-            take_fault=partial(self.job.faults.add_text),
+            take_fault=self.job.faults.add_text,
             joined=runner.refill,
             alone=runner.cut,
         )

@@ -1,9 +1,9 @@
 """What a worker does with the plan: it starts what it is told, says how it ended, and reports what was measured."""
 
 import math
-import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -36,15 +36,12 @@ class ToldFaults(FaultLog):
     """Faults of our own, told to the coordinator in the place of a file here."""
 
     def __init__(self, redactor: Redactor, speech: Speech) -> None:
-        self._redactor, self._speech = redactor, speech
-
-    def add(self, error: BaseException, where: str) -> None:
-        """See `FaultLog`."""
-        self.add_text(f"{where}\n{''.join(traceback.format_exception(error))}")
+        super().__init__(Path(), redactor.text)
+        self._speech = speech
 
     def add_text(self, text: str) -> None:
         """See `FaultLog`."""
-        self._speech.say(say.FaultText(self._redactor.text(text)), len(text))
+        self._speech.say(say.FaultText(self.clean(text)), len(text))
 
 
 @attrs.define(eq=False)

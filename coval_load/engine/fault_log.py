@@ -22,6 +22,9 @@ class FaultLog:
 
     def add(self, error: BaseException, where: str) -> None:
         """Keep `error` and what caused it; `where` says which simulation it was. Never raises."""
+        if self.count >= _MOST:
+            self.count += 1
+            return
         self.add_text(f"{where}\n{''.join(traceback.format_exception(error))}")
 
     def add_text(self, text: str) -> None:
